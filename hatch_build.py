@@ -1,4 +1,6 @@
-"""Generates the protobuf and gRPC modules from proto/: as a build hook, and as `python hatch_build.py`.
+"""Generates the protobuf and gRPC modules from proto/.
+
+Runs as a build hook (wheels and editable installs) and by hand as `python hatch_build.py`.
 
 `proto/<package>/v1/x.proto` becomes `<package>/v1/x_pb2.py`, `x_pb2_grpc.py` and their type stubs,
 next to the code that imports them. Generated files are never checked in and never edited; those
@@ -21,7 +23,7 @@ PACKAGES = ("bizchain", "assetchain", "relay", "common")
 
 
 class GeneratedCode(BuildHookInterface[Any]):
-    """Adds the generated modules to a wheel or an editable install; an sdist carries proto/ instead."""
+    """Adds the generated modules to a wheel or an editable install; an sdist has proto/ instead."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Generate before the files are collected. Raises CalledProcessError on a bad `.proto`."""
@@ -46,9 +48,7 @@ def generate(root: Path) -> list[Path]:
 
 def run_protoc(root: Path, sources: list[Path]) -> None:
     """One run of the compiler over all sources, so that they are judged together."""
-    scripts = str(
-        Path(sys.executable).parent
-    )  # where protoc-gen-mypy is, active environment or not
+    scripts = str(Path(sys.executable).parent)  # where protoc-gen-mypy is
     environment = os.environ | {"PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])}
     outputs = [f"--{output}_out=." for output in OUTPUTS]
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "proto", *outputs]
