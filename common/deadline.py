@@ -1,0 +1,13 @@
+"""The one rule of expiry. Every deadline of the system is judged by `expired`, and by nothing else."""
+
+from __future__ import annotations
+
+__all__ = ["UNIX_MS_MAX", "expired"]
+
+UNIX_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999; no time or deadline lies beyond it."""
+
+
+def expired(now_unix_ms: int, deadline_unix_ms: int) -> bool:
+    """True from the deadline's own millisecond on: at `now == deadline` it is already too late."""
+    return now_unix_ms >= deadline_unix_ms
