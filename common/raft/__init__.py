@@ -1,0 +1,1 @@
+"""Raft without input and output: a state machine that agrees on one log of blocks."""
