@@ -14,7 +14,7 @@ BIN := .venv/bin
 LOCKED := .venv/.locked
 GENERATED := .venv/.generated
 READY := .venv/.ready
-PROTO := $(shell find proto -type d -o -name '*.proto' 2>/dev/null)
+PROTO := $(shell find proto -mindepth 1)
 CACHES := .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 
 .PHONY: help run demo test sim bench format lint type layers proto package lock clean reset
