@@ -15,12 +15,15 @@ LOCKED := .venv/.locked
 GENERATED := .venv/.generated
 READY := .venv/.ready
 PROTO := $(shell find proto -mindepth 1)
-CACHES := .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CACHES := .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
+  __pycache__ build dist
 
 .PHONY: help run demo test sim bench format lint type layers proto package lock clean reset
 
 help: ## show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' \
+	  $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12 chooses the interpreter (3.11 or newer), DATA=folder the ledgers,"
 	@echo "  ARGS='...' is handed on to run, demo, test, sim and bench."
@@ -28,7 +31,7 @@ help: ## show this list
 run: $(READY) ## start two clusters and a relay, play the trade, stay up until Ctrl-C
 	@exec $(BIN)/wutong up --data "$(DATA)" $(ARGS)
 
-demo: $(READY) ## the same in a folder of its own; stops at the end, non-zero if anything went wrong
+demo: $(READY) ## the same in a folder of its own; stops at the end, non-zero if it failed
 	@exec $(BIN)/wutong up --demo $(ARGS)
 
 test: $(READY) ## run the tests
@@ -73,18 +76,19 @@ clean: ## remove caches, generated code and builds (the ledgers and .venv stay)
 reset: ## forget the ledgers and keys of `make run` (asks first)
 	@if [ ! -e "$(DATA)" ]; then echo "There is nothing in $(DATA)."; exit 0; fi; \
 	if [ ! -f "$(DATA)/network.toml" ]; then \
-	  echo "$(DATA) has no network.toml, so it is not a data folder; nothing removed." >&2; exit 1; fi; \
+	  echo "$(DATA) has no network.toml: not a data folder, nothing removed." >&2; exit 1; fi; \
 	read -r -p "Forget both ledgers and all keys in $(DATA)? Type yes: " answer || answer=no; \
 	if [ "$$answer" != yes ]; then echo "Nothing removed."; exit 1; fi; \
 	rm -rf -- "$(DATA)"; echo "Forgotten."
 
 $(LOCKED): requirements.lock
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer with venv is needed; $(PYTHON) is not. Try make PYTHON=python3.12." >&2; \
+	  echo "Python 3.11 or newer with venv is needed, and $(PYTHON) is not it." >&2; \
+	  echo "Name another: make PYTHON=python3.12 ..." >&2; \
 	  exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the locked libraries into .venv ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
 $(GENERATED): $(LOCKED) hatch_build.py $(PROTO)
@@ -93,5 +97,5 @@ $(GENERATED): $(LOCKED) hatch_build.py $(PROTO)
 
 # Only the entry point and the list of packages are installed; the code is used where it stands.
 $(READY): $(LOCKED) $(GENERATED) pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
