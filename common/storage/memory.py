@@ -29,6 +29,7 @@ from sortedcontainers import SortedDict
 
 from common.errors import InvariantBroken, StorageFailed
 from common.raft.messages import Entry
+from common.raft.storage import fitting
 from common.storage.keys import check_key, scan_range
 from common.storage.outline import LogOutline, place
 from common.storage.ports import LogImage, LogWrite, Row
@@ -100,14 +101,8 @@ class MemoryLogStore(_Failing):
         """See `LogStore.entries`."""
         self._check()
         self._outline.require(low, high)
-        found: list[Entry] = []
-        bytes_total = 0
-        for entry in self._entries[low - 1 : high - 1]:
-            bytes_total += len(entry.data)
-            if found and bytes_total > bytes_max:
-                break
-            found.append(entry)
-        return found
+        found = self._entries[low - 1 : high - 1]
+        return found[: fitting(found, bytes_max)]
 
     def signed(self, history: int, height: int) -> bytes | None:
         """See `LogStore.signed`."""
@@ -131,7 +126,7 @@ class MemoryLogStore(_Failing):
         return len(self._queued)
 
     def submit(self, writes: Sequence[LogWrite]) -> None:
-        """Queue one group of writes, as handed to the storage thread. None of it is readable yet."""
+        """Queue one group of writes, as a storage thread does. None of it is readable yet."""
         self._check()
         outline = self._queued[-1][1] if self._queued else self._outline
         for write in writes:

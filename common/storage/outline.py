@@ -23,7 +23,8 @@ import msgspec
 
 from common.errors import InvariantBroken
 from common.raft.messages import Entry, HardState
-from common.storage.ports import Compacted, LogImage, LogWrite, SigningRecord, Unavailable
+from common.raft.storage import Compacted, Unavailable
+from common.storage.ports import LogImage, LogWrite, SigningRecord
 
 __all__ = ["LogOutline", "Signed", "place"]
 

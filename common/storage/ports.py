@@ -17,19 +17,18 @@ import msgspec
 
 from common.encoding import Canonical
 from common.raft.messages import Entry, HardState
+from common.raft.storage import LogReader
 
 __all__ = [
     "KEY_BYTES_MAX",
     "RESERVED_PREFIX",
     "SCAN_ROWS_MAX",
-    "Compacted",
     "LogImage",
     "LogStore",
     "LogWrite",
     "Row",
     "SigningRecord",
     "StateStore",
-    "Unavailable",
 ]
 
 KEY_BYTES_MAX = 511
@@ -43,14 +42,6 @@ SCAN_ROWS_MAX = 4096
 
 Row = tuple[bytes, bytes | None]
 """A key and its new value; None deletes the row."""
-
-
-class Compacted(LookupError):
-    """The asked entry lies below the first the log still has."""
-
-
-class Unavailable(LookupError):
-    """The asked entry lies above the last the log has."""
 
 
 class SigningRecord(Canonical, frozen=True):
@@ -90,28 +81,11 @@ class LogImage(msgspec.Struct, frozen=True):
     signing: SigningRecord | None
 
 
-class LogStore(Protocol):
-    """The promises of a node, on a disk."""
+class LogStore(LogReader, Protocol):
+    """The promises of a node, on a disk. Raft reads its old entries here: it is a `LogReader`."""
 
     def recover(self) -> LogImage:
         """Read and verify every record. Raises `StorageFailed`, what and where, for any damage."""
-        ...
-
-    @property
-    def first_index(self) -> int:
-        """Index of the oldest entry, 1 while nothing was compacted."""
-        ...
-
-    @property
-    def last_index(self) -> int:
-        """Index of the newest entry, `first_index - 1` while there is none."""
-        ...
-
-    def term(self, index: int) -> int:
-        """The term of a stored entry; 0 for index 0, the place before the log begins.
-
-        Raises `Compacted` below the first entry and `Unavailable` above the last, never a guess.
-        """
         ...
 
     def entries(self, low: int, high: int, bytes_max: int) -> list[Entry]:
