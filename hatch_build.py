@@ -17,7 +17,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-OUTPUTS = ("python", "mypy", "grpc_python", "mypy_grpc")
+OUTPUTS = ("--python_out=.", "--grpc_python_out=.", "--mypy_out=quiet:.", "--mypy_grpc_out=quiet:.")
 SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
 PACKAGES = ("bizchain", "assetchain", "relay", "common")
 
@@ -50,8 +50,7 @@ def run_protoc(root: Path, sources: list[Path]) -> None:
     """One run of the compiler over all sources, so that they are judged together."""
     scripts = str(Path(sys.executable).parent)  # where protoc-gen-mypy is
     environment = os.environ | {"PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])}
-    outputs = [f"--{output}_out=." for output in OUTPUTS]
-    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "proto", *outputs]
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "proto", *OUTPUTS]
     subprocess.run(
         [*command, *(source.as_posix() for source in sources)],
         cwd=root,
