@@ -203,6 +203,13 @@ def test_what_decides_is_deterministic() -> None:
     judge((path for module in pure_modules() for path in files_of(module)), nondeterministic)
 
 
+def test_every_target_of_the_makefile_explains_itself() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [phony] = re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    explained = re.findall(r"^([a-z]+):.*## \w", text, re.MULTILINE)
+    assert explained == phony.split()
+
+
 def test_no_test_sleeps() -> None:
     patient = {"bench", "e2e"}  # they wait for real processes
     paths = (
