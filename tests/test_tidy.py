@@ -31,7 +31,7 @@ MARKS_LEFT_OPEN = re.compile(
 PLACES_OF_ONE_MACHINE = re.compile(
     "|".join(
         [
-            r"(?<![\w.])/(?:work|root|farm|home|Users)/",
+            r"(?<![\w.])/(?:work|farm|root)/",
             "pypi" + r"\.org",
             "python" + "hosted",
             "npm" + r"js\.(?:org|com)",
