@@ -118,7 +118,8 @@ class Leadership:
 
     def _window(self, peer: Peer) -> Sequence[Entry]:
         """The next entries the follower may be sent, within the limits of one message."""
-        high = min(self._log.last_index, peer.match + self._config.inflight_entries_max) + 1
+        on_the_way_from = peer.match if peer.mode is Mode.REPLICATE else peer.next - 1
+        high = min(self._log.last_index, on_the_way_from + self._config.inflight_entries_max) + 1
         if peer.next >= high or self._is_stranded(peer):
             return ()
         return self._log.entries(peer.next, high, self._config.append_bytes_max)

@@ -80,10 +80,11 @@ class Peer:
         self.silent_ticks = 0
 
     def heard(self, reply: AppendReply) -> None:
-        """Any reply of this term proves that the follower still follows."""
-        self.silent_ticks = 0
-        self.round_acked = max(self.round_acked, reply.round)
-        self.last_index = reply.last_index
+        """A reply to a newer round than before proves that the follower still follows."""
+        if reply.round > self.round_acked:
+            self.round_acked = reply.round
+            self.silent_ticks = 0
+            self.last_index = reply.last_index
 
     def accepted(self, reply: AppendReply) -> None:
         """The follower's log is the leader's up to `reply.index`."""

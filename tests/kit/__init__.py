@@ -1,0 +1,1 @@
+"""What several kinds of tests share: no tests, no assertions about the product."""
