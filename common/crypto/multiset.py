@@ -2,7 +2,7 @@
 
 For rows that must be the same on every node but need no proofs one by one (the window of recent
 transactions): each row expands to 4,096 pseudo-random bits, and the digest is their sum modulo
-2**4096. Addition forgets order, so rows come and go in any order, in 4 microseconds each.
+2**4096. Addition forgets order, so rows come and go in any order, each in a few microseconds.
 
     window = Multiset()
     window.add(transaction_id, result)
@@ -27,12 +27,13 @@ from __future__ import annotations
 
 from hashlib import shake_256
 
-from common.crypto.digest import Tag, tagged
+from common.crypto.digest import Tag, sha256, tagged
 from common.errors import CommonReason, Refused
 
 __all__ = ["MULTISET_BYTES", "Multiset"]
 
 MULTISET_BYTES = 512
+_DOMAIN = sha256(Tag.WINDOW_ROW.value)
 _MASK = (1 << (8 * MULTISET_BYTES)) - 1
 
 
@@ -51,7 +52,7 @@ class Multiset:
         if len(data) != MULTISET_BYTES:
             raise Refused(CommonReason.MALFORMED, f"a multiset is {MULTISET_BYTES} bytes")
         loaded = cls()
-        loaded._sum = int.from_bytes(data, "little")  # noqa: SLF001 (its own)
+        loaded._sum = int.from_bytes(data, "little")
         return loaded
 
     def to_bytes(self) -> bytes:
@@ -72,6 +73,6 @@ class Multiset:
 
 
 def _expand(key: bytes, value: bytes) -> int:
-    """The row's 4,096 bits: SHAKE-256 over its tagged digest and the length that splits it."""
-    seed = tagged(Tag.WINDOW_ROW, len(key).to_bytes(8, "big"), key, value)
-    return int.from_bytes(shake_256(seed).digest(MULTISET_BYTES), "little")
+    """The row's 4,096 bits: SHAKE-256 of the domain, the key's length (8 bytes), key and value."""
+    row = _DOMAIN + len(key).to_bytes(8, "big") + key + value
+    return int.from_bytes(shake_256(row).digest(MULTISET_BYTES), "little")
