@@ -17,7 +17,6 @@ no maps, no sets. Source of the wire format: https://github.com/msgpack/msgpack/
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,9 +42,14 @@ T = TypeVar("T")
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
-@lru_cache(maxsize=1024)
+_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
 def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(kind, strict=True)
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind, strict=True)
+    return decoder
 
 
 def encode(value: Any) -> bytes:

@@ -1,0 +1,36 @@
+"""The circulation of digital assets as one value: everything a node needs to run this chain."""
+
+from __future__ import annotations
+
+from assetchain.contracts.holdings import invariants as holding_invariants
+from assetchain.contracts.holdings import operations as holdings
+from assetchain.contracts.lots import invariants as lot_invariants
+from assetchain.contracts.lots import operations as lots
+from assetchain.contracts.parties import invariants as party_invariants
+from assetchain.contracts.parties import operations as parties
+from assetchain.v1.operation_pb2 import Operation
+from common.ledger.chain import Chain
+from common.transfer.invariants import INVARIANTS as TRANSFER_INVARIANTS
+from common.transfer.operations import common_rules
+
+__all__ = ["CHAIN"]
+
+CHAIN = Chain(
+    name="assetchain",
+    operation_type=Operation,
+    rules={
+        **common_rules(holdings.credit_units),
+        **parties.OPERATIONS,
+        **lots.OPERATIONS,
+        **holdings.OPERATIONS,
+    },
+    legs={**lots.LEGS, **holdings.LEGS},
+    messages=parties.MESSAGES,
+    invariants={
+        **TRANSFER_INVARIANTS,
+        **party_invariants.INVARIANTS,
+        **lot_invariants.INVARIANTS,
+        **holding_invariants.INVARIANTS,
+    },
+    obeys_holds_of_peer=True,
+)

@@ -1,0 +1,149 @@
+"""Moving title: free of payment by the holder, or against payment as the leg of flow X2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assetchain.contracts.holdings.keys import ENCUMBRANCE, HOLDING
+from assetchain.contracts.holdings.queries import holding_of
+from assetchain.contracts.holdings.types import Encumbrance, Holding, TitleLeg, TitleMove
+from assetchain.contracts.lots.queries import check_lot_free, lot_of
+from assetchain.contracts.lots.types import LotState
+from assetchain.reasons import AssetReason
+from assetchain.v1 import operation_pb2 as pb
+from common.amount import AMOUNT_MAX, check_amount
+from common.errors import CommonReason, Refused
+from common.ledger import lightclient
+from common.ledger.chain import Context, Rule
+from common.ledger.holds import check_free
+from common.ledger.identity import active_party
+from common.transfer.legs import LegRules, Role
+from common.transfer.pots import credit_or_pot
+
+__all__ = ["LEGS", "OPERATIONS", "credit_units"]
+
+REFERENCE_CHARACTERS_MAX = 140
+RELEASE_BY_RECORD = "the transfer's own record"
+
+
+# --- free of payment ----------------------------------------------------------------------------
+
+
+def check_move_title(context: Context, operation: pb.MoveTitle) -> TitleMove:
+    """Free units of the sender, to another active party."""
+    if len(operation.reference) > REFERENCE_CHARACTERS_MAX:
+        raise Refused(CommonReason.INVALID_ARGUMENT, "a reference has at most 140 characters")
+    lightclient.check_fresh(context)
+    _check_movable(
+        context, operation.lot_id, context.sender, operation.receiver, operation.quantity
+    )
+    return TitleMove(
+        operation.lot_id,
+        context.sender,
+        operation.receiver,
+        operation.quantity,
+        operation.reference,
+    )
+
+
+def apply_move_title(context: Context, _: pb.MoveTitle, move: TitleMove) -> None:
+    """Debit the giver, credit the receiver."""
+    _add(context, move.giver, move.lot_id, free=-move.quantity)
+    _add(context, move.receiver, move.lot_id, free=move.quantity)
+    context.emit("title", move.lot_id, move)
+
+
+# --- flow X2: delivery versus payment -----------------------------------------------------------
+
+
+def check_leg(context: Context, leg: TitleLeg, _: bytes) -> None:
+    """Free units of the seller, on which no hold lies, to another active party."""
+    _check_movable(context, leg.lot_id, leg.seller, leg.buyer, leg.quantity)
+    check_free(context.state, "party", leg.buyer)
+
+
+def reserve_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> bytes:
+    """Move the units to escrow, and record why they are not free."""
+    _add(context, leg.seller, leg.lot_id, free=-leg.quantity, reserved=leg.quantity)
+    encumbrance = Encumbrance("transfer", leg.buyer, leg.quantity, 0, RELEASE_BY_RECORD)
+    context.state.put(ENCUMBRANCE, _encumbrance_key(transfer_id, leg), encumbrance)
+    return b""
+
+
+def settle_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
+    """Title goes to the buyer. Holds do not stop it: the goods arrive held."""
+    _unreserve(context, transfer_id, leg)
+    credit_or_pot(context, transfer_id, leg.buyer, leg.lot_id, leg.quantity, credit_units)
+    move = TitleMove(leg.lot_id, leg.seller, leg.buyer, leg.quantity, transfer_id.hex())
+    context.emit("title", leg.lot_id, move)
+
+
+def release_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
+    """The units are the seller's to use again."""
+    _unreserve(context, transfer_id, leg)
+    credit_or_pot(context, transfer_id, leg.seller, leg.lot_id, leg.quantity, credit_units)
+
+
+def credit_units(context: Context, party: str, lot_id: str, quantity: int) -> None:
+    """Credit an active party's own holding."""
+    _add(context, party, lot_id, free=quantity)
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def _check_movable(context: Context, lot_id: str, giver: str, receiver: str, quantity: int) -> None:
+    if quantity <= 0:
+        raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "a move is of more than nothing")
+    check_amount(quantity, "quantity")
+    if giver == receiver:
+        raise Refused(AssetReason.SAME_PARTY, "giver and receiver are two parties")
+    lot = lot_of(context.state, lot_id)
+    if lot is None:
+        raise Refused(CommonReason.NOT_FOUND, f"there is no lot {lot_id}")
+    if lot.state != LotState.ACTIVE:
+        raise Refused(AssetReason.LOT_NOT_ACTIVE, f"lot {lot_id} is {lot.state}")
+    active_party(context.state, receiver)
+    check_lot_free(context.state, lot)
+    check_free(context.state, "party", giver)
+    free = holding_of(context.state, giver, lot_id).free
+    if free < quantity:
+        raise Refused(
+            AssetReason.INSUFFICIENT_UNITS,
+            f"{giver} has {free} {lot.unit} of {lot_id} free, {quantity} needed",
+        )
+
+
+def _add(context: Context, party: str, lot_id: str, *, free: int = 0, reserved: int = 0) -> None:
+    before = holding_of(context.state, party, lot_id)
+    after = Holding(before.free + free, before.on_order, before.pledged, before.reserved + reserved)
+    assert 0 <= after.free <= AMOUNT_MAX, "a checked move is covered, and a lot is within range"
+    assert 0 <= after.reserved <= AMOUNT_MAX, "escrow covers what leaves it"
+    context.state.put(HOLDING, HOLDING.key(party, lot_id), after)
+
+
+def _unreserve(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
+    _add(context, leg.seller, leg.lot_id, reserved=-leg.quantity)
+    context.state.delete(ENCUMBRANCE, _encumbrance_key(transfer_id, leg))
+
+
+def _encumbrance_key(transfer_id: bytes, leg: TitleLeg) -> bytes:
+    return ENCUMBRANCE.key(leg.seller, leg.lot_id, transfer_id.hex())
+
+
+OPERATIONS: Mapping[str, Rule[Any, Any]] = {
+    "move_title": Rule(pb.MoveTitle, check_move_title, apply_move_title),
+}
+
+LEGS: Mapping[str, LegRules[Any]] = {
+    "X2": LegRules(
+        kind=TitleLeg,
+        role=Role.DECIDER,
+        owners=lambda leg: (leg.seller,),
+        check=check_leg,
+        reserve=reserve_leg,
+        settle=settle_leg,
+        release=release_leg,
+    ),
+}

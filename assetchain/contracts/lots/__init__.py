@@ -1,0 +1,8 @@
+"""Lots: digital assets minted on warehouse receipts.
+
+    (none) --X1 reserves--> PENDING --X1 settles--> ACTIVE
+                            PENDING --X1 releases--> (none)
+
+A receipt's root has at most one live lot. What is minted is exactly what the business chain proves
+of the reserved receipt: quantity, unit, goods and owner.
+"""

@@ -1,0 +1,47 @@
+"""What must always hold of lots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.types import LotState
+from common.ledger.chain import Invariant, Violation
+from common.ledger.state import Reader
+from common.transfer.machine import TransferState, record_of
+
+__all__ = ["INVARIANTS"]
+
+_EXPECTED = {
+    LotState.PENDING: TransferState.RESERVED,
+    LotState.ACTIVE: TransferState.COMMITTED,
+    LotState.BURNED: TransferState.COMMITTED,
+}
+
+
+def one_live_lot_of_a_receipt(state: Reader) -> Sequence[Violation]:
+    """B1, I3: live lots and roots agree: each live lot is the one its receipt's root names."""
+    live = {
+        lot.receipt_id: lot.lot_id for _, lot in state.scan(LOT) if lot.state != LotState.BURNED
+    }
+    count = sum(1 for _, lot in state.scan(LOT) if lot.state != LotState.BURNED)
+    roots = {key[1:].decode(): root.lot_id for key, root in state.scan(ROOT)}
+    if live == roots and count == len(live):
+        return []
+    return [Violation("B1", f"{count} live lots on {len(roots)} receipts do not agree")]
+
+
+def lots_come_from_transfers(state: Reader) -> Sequence[Violation]:
+    """B4, B8: a lot was minted by the transfer it names, which is in the state that explains it."""
+    broken: list[Violation] = []
+    for _, lot in state.scan(LOT):
+        row = record_of(state, lot.transfer_id)
+        if row is None or row.record.state != _EXPECTED[LotState(lot.state)]:
+            broken.append(Violation("B4", f"lot {lot.lot_id} ({lot.state}) has no such transfer"))
+    return broken
+
+
+INVARIANTS: Mapping[str, Invariant] = {
+    "one live lot of a receipt": one_live_lot_of_a_receipt,
+    "lots come from transfers": lots_come_from_transfers,
+}

@@ -1,0 +1,105 @@
+"""The leg of flow X1: minting. Lots change in transfers only; no user changes one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from assetchain.contracts.holdings.operations import credit_units
+from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.queries import live_lot_of, lot_of
+from assetchain.contracts.lots.types import Lot, LotState, MintLeg, Root
+from assetchain.reasons import AssetReason
+from common.encoding import decode
+from common.errors import Refused
+from common.ledger.chain import Context, Rule
+from common.ledger.holds import check_free
+from common.ledger.identity import active_party, check_identifier
+from common.transfer.facts import ReceiptFacts
+from common.transfer.legs import LegRules, Role
+from common.transfer.pots import credit_or_pot
+
+__all__ = ["LEGS", "OPERATIONS"]
+
+
+def check_leg(context: Context, leg: MintLeg, facts: bytes) -> None:
+    """A new lot that agrees with the proven receipt, on which no hold lies."""
+    check_identifier(leg.lot_id, "lot id", long=True)
+    proven = decode(ReceiptFacts, facts)
+    named = (leg.receipt_id, leg.owner, leg.goods_code, leg.quantity, leg.unit)
+    if named != (
+        proven.receipt_id,
+        proven.owner,
+        proven.goods_code,
+        proven.quantity,
+        proven.unit,
+    ):
+        raise Refused(
+            AssetReason.FACTS_MISMATCH, f"the lot does not agree with receipt {proven.receipt_id}"
+        )
+    if lot_of(context.state, leg.lot_id) is not None:
+        raise Refused(AssetReason.LOT_EXISTS, f"there is a lot {leg.lot_id}")
+    live = live_lot_of(context.state, leg.receipt_id)
+    if live is not None:
+        raise Refused(AssetReason.RECEIPT_HAS_LOT, f"{leg.receipt_id} backs lot {live.lot_id}")
+    active_party(context.state, leg.owner)
+    check_free(context.state, "receipt", leg.receipt_id)
+    check_free(context.state, "lot", leg.lot_id)
+    check_free(context.state, "party", leg.owner)
+
+
+def reserve_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> bytes:
+    """A pending lot takes its id and its receipt."""
+    lot = Lot(
+        leg.lot_id,
+        LotState.PENDING.value,
+        leg.receipt_id,
+        leg.goods_code,
+        leg.unit,
+        0,
+        0,
+        transfer_id,
+    )
+    context.state.put(LOT, LOT.key(leg.lot_id), lot)
+    context.state.put(ROOT, ROOT.key(leg.receipt_id), Root(leg.lot_id))
+    return b""
+
+
+def settle_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> None:
+    """The lot is active and its units are the owner's."""
+    lot = _pending(context, leg)
+    active = replace(lot, state=LotState.ACTIVE.value, minted=leg.quantity)
+    context.state.put(LOT, LOT.key(leg.lot_id), active)
+    context.emit("lot", leg.lot_id, active)
+    credit_or_pot(context, transfer_id, leg.owner, leg.lot_id, leg.quantity, credit_units)
+
+
+def release_leg(context: Context, _: bytes, leg: MintLeg) -> None:
+    """The lot never was."""
+    _pending(context, leg)
+    context.state.delete(LOT, LOT.key(leg.lot_id))
+    context.state.delete(ROOT, ROOT.key(leg.receipt_id))
+
+
+def _pending(context: Context, leg: MintLeg) -> Lot:
+    lot = lot_of(context.state, leg.lot_id)
+    assert lot is not None, "a reserved mint has its pending lot"
+    assert lot.state == LotState.PENDING, "a reserved mint has its pending lot"
+    return lot
+
+
+OPERATIONS: Mapping[str, Rule[Any, Any]] = {}
+
+LEGS: Mapping[str, LegRules[Any]] = {
+    "X1": LegRules(
+        kind=MintLeg,
+        role=Role.DECIDER,
+        owners=lambda leg: (leg.owner,),
+        check=check_leg,
+        reserve=reserve_leg,
+        settle=settle_leg,
+        release=release_leg,
+    ),
+}

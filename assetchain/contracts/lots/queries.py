@@ -1,0 +1,27 @@
+"""Reads of lots."""
+
+from __future__ import annotations
+
+from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.types import Lot
+from common.ledger.holds import check_free
+from common.ledger.state import Reader
+
+__all__ = ["check_lot_free", "live_lot_of", "lot_of"]
+
+
+def lot_of(state: Reader, lot_id: str) -> Lot | None:
+    """The lot with this id, or None."""
+    return state.get(LOT, LOT.key(lot_id))
+
+
+def live_lot_of(state: Reader, receipt_id: str) -> Lot | None:
+    """The live lot of a receipt, or None."""
+    root = state.get(ROOT, ROOT.key(receipt_id))
+    return None if root is None else lot_of(state, root.lot_id)
+
+
+def check_lot_free(state: Reader, lot: Lot) -> None:
+    """Raise `Refused(SUBJECT_HELD)` where a hold lies on the lot or on the receipt it came from."""
+    check_free(state, "lot", lot.lot_id)
+    check_free(state, "receipt", lot.receipt_id)

@@ -1,0 +1,43 @@
+"""Messages from the business chain: parties and holds. No user can write either here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assetchain.contracts.parties.keys import PARTY
+from assetchain.contracts.parties.types import HoldNotice, Party
+from common.ledger.chain import Context, MessageRule, Rule
+from common.ledger.holds import apply_notice, check_notice
+from common.ledger.identity import check_party
+
+__all__ = ["MESSAGES", "OPERATIONS"]
+
+
+def check_party_message(_: Context, party: Party) -> None:
+    """A party is taken as certified, once its own fields hold together."""
+    check_party(party)
+
+
+def apply_party_message(context: Context, party: Party) -> None:
+    """Keep the party in its new status."""
+    context.state.put(PARTY, PARTY.key(party.party_id), party)
+
+
+def check_hold_message(context: Context, notice: HoldNotice) -> None:
+    """A hold may name a subject that does not exist here yet."""
+    check_notice(context.state, notice)
+
+
+def apply_hold_message(context: Context, notice: HoldNotice) -> None:
+    """Record the hold, or its lifting."""
+    apply_notice(context.state, notice)
+    context.emit("hold", f"{notice.subject_kind}/{notice.subject_id}", notice)
+
+
+OPERATIONS: Mapping[str, Rule[Any, Any]] = {}
+
+MESSAGES: Mapping[str, MessageRule[Any]] = {
+    "party": MessageRule(Party, check_party_message, apply_party_message),
+    "hold": MessageRule(HoldNotice, check_hold_message, apply_hold_message),
+}

@@ -1,0 +1,19 @@
+"""The numbered reasons of the asset chain: 2000-2999."""
+
+from __future__ import annotations
+
+from common.errors import Kind, Reason
+
+__all__ = ["AssetReason"]
+
+
+class AssetReason(Reason):
+    """Why an operation on the asset chain is refused. Never renumbered."""
+
+    LOT_EXISTS = (2000, Kind.EXISTS)
+    LOT_NOT_ACTIVE = (2001, Kind.PRECONDITION)
+    RECEIPT_HAS_LOT = (2002, Kind.EXISTS)
+    FACTS_MISMATCH = (2003, Kind.INVALID)
+
+    INSUFFICIENT_UNITS = (2100, Kind.PRECONDITION, True)
+    SAME_PARTY = (2101, Kind.INVALID)

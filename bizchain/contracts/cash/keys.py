@@ -1,0 +1,12 @@
+"""Where cash is stored: `<party>/<currency>`; what banks issued: `<currency>/<bank>`."""
+
+from __future__ import annotations
+
+from bizchain.contracts.cash.types import CashAccount, Issuance
+from common.ledger.state import Commitment, Table
+
+__all__ = ["CASH", "CURRENCY_BOOK", "ISSUANCE"]
+
+CASH = Table(b"\x21", "cash_account", CashAccount, Commitment.TREE)
+ISSUANCE = Table(b"\x22", "issuance", Issuance, Commitment.TREE)
+CURRENCY_BOOK = Table(b"\x23", "currency_book", Issuance, Commitment.TREE)

@@ -1,0 +1,252 @@
+"""Deposits, withdrawals, payments, and the cash leg of flow X2.
+
+No movement can overflow: a currency's books never hold more than `AMOUNT_MAX` in all, which is
+checked where money is issued and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
+from bizchain.contracts.cash.queries import book_of, cash_of, issuance_of
+from bizchain.contracts.cash.types import CashAccount, CashLeg, Issuance, JournalEntry
+from bizchain.reasons import BusinessReason
+from bizchain.v1 import operation_pb2 as pb
+from common.amount import AMOUNT_MAX, check_amount, currency_exponent, scale_ceiling
+from common.deadline import expired
+from common.errors import CommonReason, Refused
+from common.ledger.chain import Context, Rule
+from common.ledger.holds import check_free
+from common.ledger.identity import Party, active_party
+from common.transfer.legs import LegRules, Role
+from common.transfer.pots import credit_or_pot
+
+__all__ = ["LEGS", "OPERATIONS", "credit_cash"]
+
+REFERENCE_CHARACTERS_MAX = 140
+BASIS_POINTS = 10_000
+
+
+class Movement(NamedTuple):
+    """A checked movement of money."""
+
+    payer: str
+    payee: str
+    currency: str
+    amount: int
+    reference: str
+
+
+# --- issuing ------------------------------------------------------------------------------------
+
+
+def check_deposit_cash(context: Context, operation: pb.DepositCash) -> Movement:
+    """A bank books money it received for an active party."""
+    context.require_role("bank")
+    movement = _movement(context.sender, operation.party, operation)
+    active_party(context.state, movement.payee)
+    book = book_of(context.state, movement.currency)
+    for issued in (book, issuance_of(context.state, movement.currency, context.sender)):
+        check_amount(issued.issued + movement.amount, "all that was ever issued")
+    return movement
+
+
+def apply_deposit_cash(context: Context, _: pb.DepositCash, movement: Movement) -> None:
+    """Debit the bank's issuance, credit the party."""
+    _issue(context, movement.payer, movement.currency, issued=movement.amount)
+    _add(context, movement.payee, movement.currency, available=movement.amount)
+    _journal(context, "issuance", "available", movement)
+
+
+def check_withdraw_cash(context: Context, operation: pb.WithdrawCash) -> Movement:
+    """A party gives money back to the bank that issued it, which pays it out off the books."""
+    movement = _movement(context.sender, operation.bank, operation)
+    bank = active_party(context.state, movement.payee)
+    if not _is_bank(bank, context.time_unix_ms):
+        raise Refused(BusinessReason.NOT_A_BANK, f"{movement.payee} is no bank now")
+    owed = issuance_of(context.state, movement.currency, movement.payee)
+    if owed.issued - owed.redeemed < movement.amount:
+        raise Refused(
+            BusinessReason.NOT_ISSUED_BY_BANK,
+            f"{movement.payee} owes {owed.issued - owed.redeemed} {movement.currency} here",
+        )
+    _check_available(context, movement.payer, movement.currency, movement.amount)
+    return movement
+
+
+def apply_withdraw_cash(context: Context, _: pb.WithdrawCash, movement: Movement) -> None:
+    """Debit the party, credit the bank's issuance."""
+    _add(context, movement.payer, movement.currency, available=-movement.amount)
+    _issue(context, movement.payee, movement.currency, redeemed=movement.amount)
+    _journal(context, "available", "issuance", movement)
+
+
+# --- paying -------------------------------------------------------------------------------------
+
+
+def check_pay_cash(context: Context, operation: pb.PayCash) -> Movement:
+    """A payment out of free money to another active party."""
+    movement = _movement(context.sender, operation.payee, operation)
+    if movement.payee == movement.payer:
+        raise Refused(BusinessReason.SAME_PARTY, "payer and payee are two parties")
+    active_party(context.state, movement.payee)
+    _check_available(context, movement.payer, movement.currency, movement.amount)
+    return movement
+
+
+def apply_pay_cash(context: Context, _: pb.PayCash, movement: Movement) -> None:
+    """Debit the payer, credit the payee."""
+    _add(context, movement.payer, movement.currency, available=-movement.amount)
+    _add(context, movement.payee, movement.currency, available=movement.amount)
+    _journal(context, "available", "available", movement)
+
+
+# --- flow X2: delivery versus payment -----------------------------------------------------------
+
+
+def check_leg(context: Context, leg: CashLeg, _: bytes) -> None:
+    """Free money of the payer, another active payee, and the scheduled fee."""
+    currency_exponent(leg.currency)
+    if leg.amount <= 0:
+        raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "a trade is paid with more than nothing")
+    check_amount(leg.amount)
+    if leg.payer == leg.payee:
+        raise Refused(BusinessReason.SAME_PARTY, "payer and payee are two parties")
+    scheduled = trade_fee(leg.amount, context.parameters.trade_fee_basis_points)
+    if leg.fee != scheduled:
+        raise Refused(
+            BusinessReason.FEE_MISMATCH, f"the schedule's fee is {scheduled}, not {leg.fee}"
+        )
+    active_party(context.state, leg.payee)
+    check_free(context.state, "party", leg.payee)
+    _check_available(context, leg.payer, leg.currency, leg.amount)
+
+
+def reserve_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> bytes:
+    """Move the payer's money to escrow."""
+    _add(context, leg.payer, leg.currency, available=-leg.amount, reserved=leg.amount)
+    accounts = f"available/{leg.payer}", f"reserved/{leg.payer}"
+    _journal_leg(context, transfer_id, leg, *accounts, leg.amount)
+    return b""
+
+
+def settle_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
+    """Pay the payee and the platform out of escrow."""
+    _add(context, leg.payer, leg.currency, reserved=-leg.amount)
+    _pay_out(context, transfer_id, leg, leg.payee, leg.amount - leg.fee)
+    _pay_out(context, transfer_id, leg, context.parameters.fee_party, leg.fee)
+
+
+def release_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
+    """Give the payer its money back."""
+    _add(context, leg.payer, leg.currency, reserved=-leg.amount)
+    _pay_out(context, transfer_id, leg, leg.payer, leg.amount)
+
+
+def _pay_out(context: Context, transfer_id: bytes, leg: CashLeg, party: str, amount: int) -> None:
+    if amount:
+        credited = credit_or_pot(context, transfer_id, party, leg.currency, amount, credit_cash)
+        account = f"{'available' if credited else 'claimable'}/{party}"
+        _journal_leg(context, transfer_id, leg, f"reserved/{leg.payer}", account, amount)
+
+
+def credit_cash(context: Context, party: str, currency: str, amount: int) -> None:
+    """Credit an active party's own account."""
+    _add(context, party, currency, available=amount)
+
+
+def trade_fee(amount: int, basis_points: int) -> int:
+    """The platform's fee on a trade: rounded up to the minor unit, in favour of the fee account."""
+    return scale_ceiling(amount, basis_points, BASIS_POINTS)
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def _movement(
+    payer: str, payee: str, operation: pb.DepositCash | pb.WithdrawCash | pb.PayCash
+) -> Movement:
+    currency_exponent(operation.currency)
+    if operation.amount <= 0:
+        raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "an amount is more than nothing")
+    if len(operation.reference) > REFERENCE_CHARACTERS_MAX:
+        raise Refused(CommonReason.INVALID_ARGUMENT, "a reference has at most 140 characters")
+    return Movement(payer, payee, operation.currency, operation.amount, operation.reference)
+
+
+def _is_bank(party: Party, time_unix_ms: int) -> bool:
+    return any(
+        grant.role == "bank" and not expired(time_unix_ms, grant.until_unix_ms)
+        for grant in party.roles
+    )
+
+
+def _check_available(context: Context, party: str, currency: str, amount: int) -> None:
+    check_free(context.state, "party", party)
+    available = cash_of(context.state, party, currency).available
+    if available < amount:
+        raise Refused(
+            BusinessReason.INSUFFICIENT_FUNDS,
+            f"{party} has {available} {currency} available, {amount} needed",
+        )
+
+
+def _add(
+    context: Context, party: str, currency: str, *, available: int = 0, reserved: int = 0
+) -> None:
+    before = cash_of(context.state, party, currency)
+    after = CashAccount(before.available + available, before.reserved + reserved)
+    assert 0 <= after.available <= AMOUNT_MAX, "a checked movement is covered and in range"
+    assert 0 <= after.reserved <= AMOUNT_MAX, "escrow covers what leaves it"
+    context.state.put(CASH, CASH.key(party, currency), after)
+
+
+def _issue(
+    context: Context, bank: str, currency: str, *, issued: int = 0, redeemed: int = 0
+) -> None:
+    for table, key in (
+        (ISSUANCE, ISSUANCE.key(currency, bank)),
+        (CURRENCY_BOOK, CURRENCY_BOOK.key(currency)),
+    ):
+        before = context.state.get(table, key) or Issuance(0, 0)
+        after = Issuance(before.issued + issued, before.redeemed + redeemed)
+        context.state.put(table, key, after)
+
+
+def _journal(context: Context, debit: str, credit: str, movement: Movement) -> None:
+    entry = JournalEntry(
+        f"{debit}/{movement.payer}",
+        f"{credit}/{movement.payee}",
+        movement.currency,
+        movement.amount,
+        movement.reference,
+    )
+    context.emit("journal", movement.currency, entry)
+
+
+def _journal_leg(
+    context: Context, transfer_id: bytes, leg: CashLeg, debit: str, credit: str, amount: int
+) -> None:
+    entry = JournalEntry(debit, credit, leg.currency, amount, transfer_id.hex())
+    context.emit("journal", leg.currency, entry)
+
+
+OPERATIONS: Mapping[str, Rule[Any, Any]] = {
+    "deposit_cash": Rule(pb.DepositCash, check_deposit_cash, apply_deposit_cash),
+    "withdraw_cash": Rule(pb.WithdrawCash, check_withdraw_cash, apply_withdraw_cash),
+    "pay_cash": Rule(pb.PayCash, check_pay_cash, apply_pay_cash),
+}
+
+LEGS: Mapping[str, LegRules[Any]] = {
+    "X2": LegRules(
+        kind=CashLeg,
+        role=Role.FOLLOWER,
+        owners=lambda leg: (leg.payer,),
+        check=check_leg,
+        reserve=reserve_leg,
+        settle=settle_leg,
+        release=release_leg,
+    ),
+}

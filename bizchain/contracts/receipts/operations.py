@@ -1,0 +1,204 @@
+"""Reporting, issuing, rejecting and cancelling receipts, and the leg of flow X1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.queries import receipt_of
+from bizchain.contracts.receipts.types import TRANSITIONS, Receipt, ReceiptLeg, ReceiptState
+from bizchain.reasons import BusinessReason
+from bizchain.v1 import operation_pb2 as pb
+from common.amount import check_amount, unit_of
+from common.crypto.digest import DIGEST_BYTES
+from common.encoding import encode
+from common.errors import CommonReason, Refused
+from common.ledger.chain import Context, Rule
+from common.ledger.holds import check_free
+from common.ledger.identity import active_party, check_identifier
+from common.transfer.facts import ReceiptFacts
+from common.transfer.legs import LegRules, Role
+
+__all__ = ["LEGS", "OPERATIONS"]
+
+TEXT_CHARACTERS_MAX = 100
+COMMITMENTS_MAX = 16
+
+_GOODS_CODE = re.compile(r"[0-9]{6,10}\Z")
+
+
+def check_report_receipt(context: Context, operation: pb.ReportReceipt) -> Receipt:
+    """The draft receipt a warehouse reports for goods of an active owner."""
+    context.require_role("warehouse")
+    check_identifier(operation.receipt_id, "receipt id", long=True)
+    _check_goods(operation)
+    active_party(context.state, operation.owner)
+    if receipt_of(context.state, operation.receipt_id) is not None:
+        raise Refused(BusinessReason.RECEIPT_EXISTS, f"there is a receipt {operation.receipt_id}")
+    return Receipt(
+        operation.receipt_id,
+        ReceiptState.DRAFT.value,
+        operation.owner,
+        context.sender,
+        operation.goods_code,
+        operation.quantity,
+        operation.unit,
+        operation.quality,
+        operation.place,
+        tuple(operation.document_commitments),
+        context.time_unix_ms,
+        b"",
+    )
+
+
+def check_issue_receipt(context: Context, operation: pb.IssueReceipt) -> Receipt:
+    """The receipt issued by an administrator, who is not its owner."""
+    context.require_role("administrator")
+    receipt = _known(context, operation.receipt_id)
+    if context.sender == receipt.owner:
+        raise Refused(BusinessReason.OWN_FIRM, "nobody issues a receipt of their own")
+    return _moved(receipt, "issue")
+
+
+def check_reject_receipt(context: Context, operation: pb.RejectReceipt) -> Receipt:
+    """The receipt rejected by an administrator."""
+    context.require_role("administrator")
+    if not 0 < len(operation.ground) <= TEXT_CHARACTERS_MAX:
+        raise Refused(CommonReason.INVALID_ARGUMENT, "a rejection says why, in short")
+    return _moved(_known(context, operation.receipt_id), "reject")
+
+
+def check_cancel_receipt(context: Context, operation: pb.CancelReceipt) -> Receipt:
+    """The receipt cancelled by its owner, while nothing reserves or holds it."""
+    receipt = _known(context, operation.receipt_id)
+    if context.sender != receipt.owner:
+        raise Refused(BusinessReason.NOT_THE_OWNER, f"{receipt.receipt_id} is another party's")
+    _check_movable(context, receipt)
+    return _moved(receipt, "cancel")
+
+
+def apply_receipt(
+    context: Context,
+    _: pb.ReportReceipt | pb.IssueReceipt | pb.RejectReceipt | pb.CancelReceipt,
+    receipt: Receipt,
+) -> None:
+    """Keep the receipt as checked."""
+    context.state.put(RECEIPT, RECEIPT.key(receipt.receipt_id), receipt)
+    context.emit("receipt", receipt.receipt_id, receipt)
+
+
+# --- flow X1: issue -----------------------------------------------------------------------------
+
+
+def check_leg(context: Context, leg: ReceiptLeg, _: bytes) -> None:
+    """An issued receipt of the leg's owner that nothing reserves or holds."""
+    receipt = _known(context, leg.receipt_id)
+    if receipt.owner != leg.owner:
+        raise Refused(BusinessReason.NOT_THE_OWNER, f"{leg.receipt_id} is another party's")
+    if receipt.state == ReceiptState.TOKENISED:
+        raise Refused(
+            BusinessReason.RECEIPT_TOKENISED,
+            f"{leg.receipt_id} was tokenised by transfer {receipt.transfer_id.hex()}",
+        )
+    _check_movable(context, receipt)
+    _moved(receipt, "tokenise")
+
+
+def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
+    """Mark the receipt as reserved, and publish what the lot must agree with."""
+    receipt = replace(_known(context, leg.receipt_id), transfer_id=transfer_id)
+    context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), receipt)
+    return encode(
+        ReceiptFacts(
+            receipt.receipt_id,
+            receipt.owner,
+            receipt.warehouse,
+            receipt.goods_code,
+            receipt.quantity,
+            receipt.unit,
+            receipt.quality,
+            receipt.place,
+        )
+    )
+
+
+def settle_leg(context: Context, _: bytes, leg: ReceiptLeg) -> None:
+    """The goods are immobilised for as long as the lot lives."""
+    receipt = _moved(_known(context, leg.receipt_id), "tokenise")
+    context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), receipt)
+
+
+def release_leg(context: Context, _: bytes, leg: ReceiptLeg) -> None:
+    """The receipt is free again."""
+    receipt = replace(_known(context, leg.receipt_id), transfer_id=b"")
+    context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), receipt)
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def _check_goods(operation: pb.ReportReceipt) -> None:
+    if operation.quantity <= 0:
+        raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "a receipt is for more than nothing")
+    check_amount(operation.quantity, "quantity")
+    unit = unit_of(operation.unit)
+    if unit.code != unit.base:
+        raise Refused(CommonReason.UNKNOWN_UNIT, f"{unit.code} is counted in {unit.base} here")
+    if _GOODS_CODE.match(operation.goods_code) is None:
+        raise Refused(CommonReason.INVALID_ARGUMENT, "goods_code is 6 to 10 digits (HS)")
+    texts = (operation.quality, operation.place)
+    if not all(0 < len(text) <= TEXT_CHARACTERS_MAX for text in texts):
+        raise Refused(CommonReason.INVALID_ARGUMENT, "quality and place are said, in short")
+    commitments = operation.document_commitments
+    if len(commitments) > COMMITMENTS_MAX or any(len(one) != DIGEST_BYTES for one in commitments):
+        raise Refused(CommonReason.INVALID_ARGUMENT, "at most 16 commitments of 32 bytes")
+
+
+def _check_movable(context: Context, receipt: Receipt) -> None:
+    if receipt.transfer_id and receipt.state == ReceiptState.ISSUED:
+        raise Refused(
+            BusinessReason.RECEIPT_RESERVED,
+            f"{receipt.receipt_id} is reserved by transfer {receipt.transfer_id.hex()}",
+        )
+    check_free(context.state, "receipt", receipt.receipt_id)
+    check_free(context.state, "party", receipt.owner)
+
+
+def _moved(receipt: Receipt, what: str) -> Receipt:
+    reached = TRANSITIONS.get((ReceiptState(receipt.state), what))
+    if reached is None:
+        raise Refused(
+            BusinessReason.WRONG_STATE, f"{what}: {receipt.receipt_id} is {receipt.state}"
+        )
+    return replace(receipt, state=reached.value)
+
+
+def _known(context: Context, receipt_id: str) -> Receipt:
+    receipt = receipt_of(context.state, receipt_id)
+    if receipt is None:
+        raise Refused(CommonReason.NOT_FOUND, f"there is no receipt {receipt_id}")
+    return receipt
+
+
+OPERATIONS: Mapping[str, Rule[Any, Any]] = {
+    "report_receipt": Rule(pb.ReportReceipt, check_report_receipt, apply_receipt),
+    "issue_receipt": Rule(pb.IssueReceipt, check_issue_receipt, apply_receipt),
+    "reject_receipt": Rule(pb.RejectReceipt, check_reject_receipt, apply_receipt),
+    "cancel_receipt": Rule(pb.CancelReceipt, check_cancel_receipt, apply_receipt),
+}
+
+LEGS: Mapping[str, LegRules[Any]] = {
+    "X1": LegRules(
+        kind=ReceiptLeg,
+        role=Role.FOLLOWER,
+        owners=lambda leg: (leg.owner,),
+        check=check_leg,
+        reserve=reserve_leg,
+        settle=settle_leg,
+        release=release_leg,
+    ),
+}
