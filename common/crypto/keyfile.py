@@ -12,20 +12,18 @@ key in place of one that cannot be read. A passphrase encrypts the file (PKCS #5
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from common.crypto.privatefile import create_private, read_private
 from common.crypto.signing import SigningKey
-from common.errors import CommonReason, Refused, StorageFailed
+from common.errors import CommonReason, Refused
 
 __all__ = ["load_signing_key", "save_signing_key"]
 
-KEY_FILE_MODE = 0o600
 KEY_FILE_BYTES_MAX = 16 * 1024
 
 
@@ -43,30 +41,18 @@ def save_signing_key(path: Path, key: SigningKey, passphrase: bytes | None = Non
     pem = Ed25519PrivateKey.from_private_bytes(key.seed).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection
     )
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_FILE_MODE)
-    except FileExistsError:
-        raise Refused(CommonReason.INVALID_ARGUMENT, f"{path} exists already") from None
-    except OSError as error:
-        raise StorageFailed(f"cannot create the key file {path}: {error}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StorageFailed(f"cannot write the key file {path}: {error}") from error
+    create_private(path, pem)
 
 
 def load_signing_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
     """The signing key stored in `path`.
 
     Raises `Refused`: NOT_FOUND for a missing file, PERMISSION_DENIED where group or world have any
-    permission on it, MALFORMED for a file that is no Ed25519 key in PKCS #8 PEM, INVALID_ARGUMENT
-    for a wrong, missing or unneeded passphrase. Raises `StorageFailed` where the disk fails.
+    permission on it, TOO_LARGE, MALFORMED for a file that is no Ed25519 key in PKCS #8 PEM,
+    INVALID_ARGUMENT for a wrong, missing or unneeded passphrase. Raises `StorageFailed` where the
+    disk fails.
     """
-    pem = _read_private(path)
+    pem = read_private(path, KEY_FILE_BYTES_MAX)
     try:
         loaded = serialization.load_pem_private_key(pem, passphrase)
     except TypeError as error:  # a passphrase missing, or one given for a file without any
@@ -79,31 +65,3 @@ def load_signing_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
     if not isinstance(loaded, Ed25519PrivateKey):
         raise Refused(CommonReason.MALFORMED, f"{path} is no Ed25519 key")
     return SigningKey(loaded.private_bytes_raw())
-
-
-def _read_private(path: Path) -> bytes:
-    """The bytes of a small regular file that nobody but its owner may touch."""
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())  # of the file that was opened, not of the name
-            if not stat.S_ISREG(status.st_mode):
-                raise Refused(CommonReason.MALFORMED, f"{path} is no regular file")
-            if stat.S_IMODE(status.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-                message = f"{path} is open to others than its owner; chmod 600 it"
-                raise Refused(CommonReason.PERMISSION_DENIED, message)
-            pem = file.read(KEY_FILE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise Refused(CommonReason.NOT_FOUND, f"there is no key file {path}") from None
-    except OSError as error:
-        raise StorageFailed(f"cannot read the key file {path}: {error}") from error
-    if len(pem) > KEY_FILE_BYTES_MAX:
-        raise Refused(CommonReason.MALFORMED, f"{path} is too large to be a key")
-    return pem
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -252,9 +252,11 @@ def test_key_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         serialization.NoEncryption(),
     )
     damaged.touch(mode=0o600)
-    for content in (b"", plain.read_bytes()[:-40], foreign, bytes(KEY_FILE_BYTES_MAX + 1)):
+    for content in (b"", plain.read_bytes()[:-40], foreign, bytes(KEY_FILE_BYTES_MAX)):
         damaged.write_bytes(content)
         assert refusal(lambda: load_signing_key(damaged)) is CommonReason.MALFORMED
+    damaged.write_bytes(bytes(KEY_FILE_BYTES_MAX + 1))
+    assert refusal(lambda: load_signing_key(damaged)) is CommonReason.TOO_LARGE
 
 
 def refusal(action: Callable[[], object]) -> object:
