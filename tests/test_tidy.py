@@ -23,6 +23,10 @@ FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 LINE_COLUMNS_MAX = 100
 FIELDS_MIN_SEEN = 20
+CONTRACTS_MIN_SEEN = 4
+CONTRACT_FILES = frozenset(
+    f"{name}.py" for name in ("__init__", "invariants", "keys", "operations", "queries", "types")
+)
 
 # The marks are joined here, so that this file does not carry them itself.
 MARKS_LEFT_OPEN = re.compile(
@@ -183,6 +187,15 @@ def test_every_package_opens_with_its_manual() -> None:
 def test_every_folder_of_code_is_a_package() -> None:
     folders = {path.parent for path in python_files(*PACKAGES)}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
+def test_every_contract_has_the_same_files() -> None:
+    contracts = sorted(path for path in ROOT.glob("*/contracts/*/") if path.name != "__pycache__")
+    assert len(contracts) >= CONTRACTS_MIN_SEEN
+    for contract in contracts:
+        names = {path.name for path in contract.glob("*.py")}
+        assert names >= CONTRACT_FILES, f"{contract}: {sorted(CONTRACT_FILES - names)} missing"
+        assert names <= CONTRACT_FILES | {"service.py"}, f"{contract}: {sorted(names)}"
 
 
 def test_every_protocol_field_says_what_it_is() -> None:
