@@ -2,8 +2,9 @@
 
 What LMDB leaves to its user is done here, once, for every store of the product:
 
-- The file is walked page by page, without LMDB, before LMDB maps it: a cut or damaged file is a
-  `StorageFailed`, never a signal that ends the process.
+- The file is walked page by page, without LMDB, before LMDB maps it, and is always as long as its
+  map (its end is a hole): a cut or damaged file is a `StorageFailed`, never a signal that ends the
+  process.
 - Every value is sealed under its key (`records`). A key that is not found is proven absent by its
   two neighbours, whose seals and order are checked: a damaged key is never read as an absent one.
 - The map grows at `GROW_AT_PERCENT` of its size, while no reader is open: reads pass a gate, which
@@ -43,6 +44,9 @@ WALK_BYTES_MAX = 8 * 1024 * 1024
 
 DATA_FILE = "data.mdb"
 
+_AS_STORED = 0
+"""Tells LMDB to make the map as large as the file says it was."""
+
 Reading: TypeAlias = "lmdb.Transaction[bytes]"
 Writing: TypeAlias = "lmdb.Transaction[bytes]"
 T = TypeVar("T")
@@ -77,16 +81,21 @@ class Environment:
         self._gate = threading.Lock()
         self._writer = threading.Lock()
         self._bytes_max = bytes_max
-        if (path / DATA_FILE).exists():
-            check_structure(path)
-            bytes_start = max(bytes_start, 2 * (path / DATA_FILE).stat().st_size)
-        elif not create:
+        fresh = not (path / DATA_FILE).exists()
+        if fresh and not create:
             raise StorageFailed(f"{path}: the data file is missing")
+        if not fresh:
+            check_structure(path)
         try:
-            self._lmdb = _open(path, synced=synced, map_bytes=min(bytes_start, bytes_max))
+            self._lmdb = _open(path, synced=synced, map_bytes=bytes_start if fresh else _AS_STORED)
         except lmdb.Error as error:
             raise self.fail(error) from error
         self._page_bytes = self._lmdb.stat()["psize"]
+        self._map_bytes = self._lmdb.info()["map_size"]
+        if not fresh:
+            self._require_length(self._map_bytes)
+        if fresh or self._map_bytes < bytes_start:
+            self._resize(bytes_start)
         self._disk_low = False
         self.maintain()
 
@@ -214,20 +223,32 @@ class Environment:
         return (self._lmdb.info()["last_pgno"] + 1) * self._page_bytes
 
     def _grow_if_due(self) -> None:
-        map_bytes = self._lmdb.info()["map_size"]
-        if self._used * 100 >= map_bytes * GROW_AT_PERCENT and map_bytes < self._bytes_max:
+        due = self._used * 100 >= self._map_bytes * GROW_AT_PERCENT
+        if due and self._map_bytes < self._bytes_max:
             self._grow()
 
     def _grow(self) -> None:
-        """Double the map, up to its largest size. No reader is open meanwhile, and no writer."""
-        map_bytes = self._lmdb.info()["map_size"]
-        if map_bytes >= self._bytes_max:
-            raise self.fail(StorageFailed(f"the map is full at its limit of {map_bytes} bytes"))
+        if self._map_bytes >= self._bytes_max:
+            raise self.fail(StorageFailed(f"the map is full at its limit, {self._bytes_max} bytes"))
+        self._resize(min(2 * self._map_bytes, self._bytes_max))
+
+    def _resize(self, map_bytes: int) -> None:
+        """Lengthen the file, then the map. No reader is open meanwhile, and no writer."""
         try:
+            with (self._path / DATA_FILE).open("r+b") as file:
+                file.truncate(map_bytes)
+                os.fsync(file.fileno())
             with self._gate:
-                self._lmdb.set_mapsize(min(2 * map_bytes, self._bytes_max))
-        except lmdb.Error as error:
+                self._lmdb.set_mapsize(map_bytes)
+        except (lmdb.Error, OSError) as error:
             raise self.fail(error) from error
+        self._map_bytes = map_bytes
+
+    def _require_length(self, length_min: int) -> None:
+        length = (self._path / DATA_FILE).stat().st_size
+        if length < length_min:
+            self._lmdb.close()
+            raise self.fail(StorageFailed(f"the file is cut: {length} of {length_min} bytes"))
 
 
 def _open(path: Path, *, synced: bool, map_bytes: int) -> lmdb.Environment:

@@ -64,7 +64,10 @@ class CommitMark:
     def __init__(self, path: Path) -> None:
         self._key = path.name.encode()
         self._path = path
-        self._descriptor = os.open(path, os.O_RDWR)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR)
+        except OSError as error:
+            raise StorageFailed(f"{path}: {error}") from error
 
     def read(self) -> int:
         """The number. Raises `StorageFailed` where it is damaged."""
@@ -83,5 +86,7 @@ class CommitMark:
             raise StorageFailed(f"{self._path}: {error}") from error
 
     def close(self) -> None:
-        """Release the file."""
-        os.close(self._descriptor)
+        """Release the file. Idempotent."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

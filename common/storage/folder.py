@@ -32,7 +32,7 @@ from common.errors import Kind, Reason, Refused, StorageFailed
 from common.storage.environment import MAP_BYTES_START, Environment
 from common.storage.files import CommitMark, read_sealed, sync_folder, write_sealed
 from common.storage.log_store import LmdbLogStore, format_log
-from common.storage.state_store import LmdbStateStore
+from common.storage.state_store import LmdbStateStore, format_state
 
 __all__ = [
     "FORMAT_VERSION",
@@ -49,6 +49,9 @@ __all__ = [
 
 FORMAT_VERSION = 1
 """Raised with every change of what is stored; an older program refuses a newer folder."""
+
+FORMAT_MAP_BYTES = 128 * 1024
+"""The maps of a folder nobody has opened yet."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "ncpfs", "nfs", "nfs4"}
@@ -160,11 +163,16 @@ def format_folder(path: Path, identity: FolderIdentity) -> None:
         (path / name).mkdir(mode=0o700)
     (path / "lock").touch(mode=0o600)
     write_sealed(path / "commits", bytes(8))
-    log = Environment(path / "log", synced=True, create=True, bytes_max=MAP_BYTES_START)
+    log = Environment(
+        path / "log",
+        synced=True,
+        create=True,
+        bytes_max=FORMAT_MAP_BYTES,
+        bytes_start=FORMAT_MAP_BYTES,
+    )
     format_log(log)
     log.close()
-    state = LmdbStateStore.format(path / "state", path / "session", boot_id())
-    state.close()
+    format_state(path / "state", path / "session", boot_id(), map_bytes=FORMAT_MAP_BYTES)
     sync_folder(path / "log")
     write_sealed(path / "identity", FORMAT_VERSION.to_bytes(2, "big") + encode(identity))
     sync_folder(path.parent)

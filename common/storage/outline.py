@@ -47,7 +47,7 @@ class LogOutline(msgspec.Struct, frozen=True, kw_only=True):
 
     def term(self, index: int) -> int:
         """The term of the entry at `index`; the errors of `LogStore.term`."""
-        if index == self.first_index - 1 == 0:
+        if index == 0:
             return 0
         self.require(index, index + 1)
         return self.runs[bisect_right(self.runs, index, key=_run_start) - 1][1]

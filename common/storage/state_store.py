@@ -18,7 +18,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Self
 
 from common.encoding import Canonical, decode, encode
 from common.errors import InvariantBroken, StorageFailed
@@ -28,7 +27,7 @@ from common.storage.keys import check_key, scan_range
 from common.storage.ports import RESERVED_PREFIX, Row
 from common.storage.records import seal
 
-__all__ = ["LmdbStateStore"]
+__all__ = ["LmdbStateStore", "format_state"]
 
 LOAD_ROWS_MAX = 50_000
 NO_LIMIT = 2**63
@@ -73,14 +72,6 @@ class LmdbStateStore:
         if _read_session(session).whole_under(boot):
             self._mark(clean=False)
             self._open(create=False)
-
-    @classmethod
-    def format(cls, path: Path, session: Path, boot: str) -> Self:
-        """An empty store where there is none yet."""
-        write_sealed(session, encode(Session("", clean=False)))
-        store = cls(path, session, boot, bytes_max=MAP_BYTES_START)
-        store.discard()
-        return store
 
     # --- whole or not
 
@@ -223,6 +214,14 @@ class LmdbStateStore:
         if self._environment is not None:
             self._environment.close()
             self._environment = None
+
+
+def format_state(path: Path, session: Path, boot: str, *, map_bytes: int) -> None:
+    """Make an empty state where there is none yet, and close it."""
+    write_sealed(session, encode(Session("", clean=False)))
+    store = LmdbStateStore(path, session, boot, bytes_max=map_bytes, bytes_start=map_bytes)
+    store.discard()
+    store.close()
 
 
 def _read_session(path: Path) -> Session:
