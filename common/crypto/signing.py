@@ -96,7 +96,8 @@ class SigningKey:
 
 def sign(key: SigningKey, message: bytes) -> bytes:
     """The 64-byte signature of `message`. The same key and message always give the same bytes."""
-    signed: bytes = nacl.bindings.crypto_sign(message, key._expanded)  # noqa: SLF001 (its only reader)
+    secret = key._expanded  # noqa: SLF001 (this is its only reader)
+    signed: bytes = nacl.bindings.crypto_sign(message, secret)
     return signed[:SIGNATURE_BYTES]
 
 
