@@ -1,4 +1,4 @@
-"""The one rule of expiry. Every deadline of the system is judged by `expired`, and by nothing else."""
+"""The one rule of expiry: every deadline of the system is judged by `expired`, by nothing else."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """Refusals with numbered reasons, and the two errors that stop a process.
 
 An expected outcome is a `Refused`: it carries one `Reason`, whose number is stored in receipts and
-whose name is the `ErrorInfo.reason` of a gRPC answer. Numbers and names are never changed or reused.
+whose name is the `ErrorInfo.reason` of a gRPC answer. Numbers and names are never changed or used
+again.
 
     1-99 common · 100-199 transfer · 1000-1999 bizchain · 2000-2999 assetchain
 
-What must not happen is not refused but crashes: `InvariantBroken` (the code or its data is wrong) and
-`StorageFailed` (the disk did not do what it was told; nothing may be retried in place).
+What must not happen is not refused but crashes: `InvariantBroken` (the code or its data is wrong)
+and `StorageFailed` (the disk did not do what it was told; nothing may be retried in place).
 """
 
 from __future__ import annotations

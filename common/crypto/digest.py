@@ -1,15 +1,15 @@
 """SHA-256 with domain separation: no two kinds of message can ever share a digest.
 
-`tagged(tag, *parts)` hashes the tag's own digest twice as a prefix (BIP 340's construction: the prefix
-fills one 64-byte block, so its state is computed once for each tag), then the parts. Where more than
-one part has a variable length the caller encodes them canonically first.
+`tagged(tag, *parts)` hashes the tag's own digest twice as a prefix (BIP 340's construction: the
+prefix fills one 64-byte block, so its state is computed once for each tag), then the parts. Where
+more than one part has a variable length the caller encodes them canonically first.
 """
 
 from __future__ import annotations
 
 import enum
 import hashlib
-from functools import lru_cache
+from functools import cache
 
 __all__ = ["DIGEST_BYTES", "ZERO", "Tag", "sha256", "tagged"]
 
@@ -47,7 +47,7 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _prefix(tag: Tag) -> hashlib._Hash:
     digest = hashlib.sha256(tag.value).digest()
     return hashlib.sha256(digest + digest)
