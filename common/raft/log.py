@@ -75,13 +75,15 @@ class RaftLog:
         return self._reader.term(index)
 
     def entries(self, low: int, high: int, bytes_max: int) -> Sequence[Entry]:
-        """Entries from `low` on, before `high`: at least one, more while within `bytes_max`.
-
-        A range half on the disk and half in memory ends where the memory begins.
-        """
+        """Entries from `low` on, before `high`: at least one, more while within `bytes_max`."""
+        found: Sequence[Entry] = self._recent[
+            max(0, low - self._recent_from) : max(0, high - self._recent_from)
+        ]
         if low < self._recent_from:
-            return self._reader.entries(low, min(high, self._recent_from), bytes_max)
-        found = self._recent[low - self._recent_from : high - self._recent_from]
+            on_disk = self._reader.entries(low, min(high, self._recent_from), bytes_max)
+            if low + len(on_disk) < self._recent_from:
+                return on_disk
+            found = [*on_disk, *found]
         return found[: fitting(found, bytes_max)]
 
     def since(self, first_index: int) -> tuple[Entry, ...]:
