@@ -1,0 +1,239 @@
+"""What a client believes: what is proven under the chain id it pinned, and nothing else.
+
+A `Verifier` judges the messages of any node with `common.ledger.evidence`, and remembers two
+things: the highest final height it has seen, below which no answer is accepted again, and the hash
+of each recent height, so that two final blocks at one height are noticed by whoever meets both.
+
+A node whose answer does not stand is `Untrue`: the answer is worth nothing, another node is asked.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, TypeAlias
+
+from common.crypto.signing import Verify, verify
+from common.errors import CommonReason, Reason, Refused, reason_of
+from common.ledger.block import Event, TransactionReceipt
+from common.ledger.evidence import (
+    Final,
+    verify_certified,
+    verify_entry,
+    verify_genesis,
+    verify_leaf,
+    verify_leaves,
+    verify_receipt,
+)
+from common.ledger.genesis import Genesis
+from common.v1.ledger_service_pb2 import CertifiedHeader, Evidence, TransactionResult
+from common.v1.transfer_pb2 import EventProof
+
+__all__ = ["Leaf", "Outcome", "ProvenLeaf", "Untrue", "Verifier", "judging"]
+
+HEADERS_REMEMBERED_MAX = 1_024
+
+
+class Untrue(Refused):
+    """A node showed what does not stand up to its own proof."""
+
+
+Leaf: TypeAlias = TransactionReceipt | Event
+
+
+class ProvenLeaf(NamedTuple):
+    """A receipt or event of a final block, and the proof it was shown with."""
+
+    leaf: Leaf
+    proof: EventProof
+
+
+class Outcome(NamedTuple):
+    """What became of a transaction. `code` 0: it took effect; else the number of the reason.
+
+    At a `height` above 0 this is proven: `block` is the final block, `receipt` the proof under it.
+    Height 0 is the word of one node, which refused it at its door; nobody else has seen it.
+    """
+
+    transaction_id: bytes
+    code: int
+    message: str
+    height: int = 0
+    position: int = 0
+    time_unix_ms: int = 0
+    block: CertifiedHeader | None = None
+    receipt: EventProof | None = None
+
+    @property
+    def took_effect(self) -> bool:
+        return self.code == 0
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason of a refusal; UNKNOWN_OPERATION for one this program has not loaded."""
+        if self.took_effect:
+            return None
+        try:
+            return reason_of(self.code)
+        except KeyError:
+            return CommonReason.UNKNOWN_OPERATION
+
+    def require_success(self) -> Outcome:
+        """This outcome, where the transaction took effect. Raises its `Refused` otherwise."""
+        if self.reason is None:
+            return self
+        raise Refused(
+            self.reason,
+            self.message,
+            code=self.code,
+            height=self.height,
+            transaction_id=self.transaction_id.hex(),
+        )
+
+
+@contextmanager
+def judging() -> Iterator[None]:
+    """Whatever is refused inside was shown by a node that should not have shown it."""
+    try:
+        yield
+    except Untrue:
+        raise
+    except Refused as refused:
+        raise Untrue(refused.reason, refused.message, **refused.metadata) from None
+
+
+class Shown(NamedTuple):
+    """A final header as it was shown."""
+
+    final: Final
+    header: bytes
+    certificate: bytes
+
+
+class Verifier:
+    """The belief of one client in one chain. `height` is the highest final height it has seen."""
+
+    def __init__(self, chain_id: bytes, judge: Verify = verify) -> None:
+        self.chain_id = chain_id
+        self.height = 0
+        self._judge = judge
+        self._genesis: Genesis | None = None
+        self._shown: OrderedDict[int, Shown] = OrderedDict()
+
+    @property
+    def genesis(self) -> Genesis | None:
+        """The chain's genesis, once a node has shown it."""
+        return self._genesis
+
+    def learn_genesis(self, data: bytes) -> Genesis:
+        """Take the genesis of the pinned chain id. Raises `Untrue` for any other."""
+        with judging():
+            self._genesis = verify_genesis(data, self.chain_id)
+        return self._genesis
+
+    def certified(self, block: CertifiedHeader) -> Final:
+        """The final header in a message. Raises `Untrue`.
+
+        Raises `Refused(HEADER_CONFLICT)` for a second final header at one height: then it is the
+        chain that cannot be trusted, whichever node is asked.
+        """
+        assert self._genesis is not None, "the genesis is learned first"
+        shown = (block.header, block.certificate)
+        with judging():
+            final = self._find(shown) or verify_certified(
+                *shown, self.chain_id, self._genesis.node_set, self._judge
+            )
+        known = self._shown.get(final.height)
+        if known is not None and known.final.header_hash != final.header_hash:
+            raise Refused(
+                CommonReason.HEADER_CONFLICT,
+                f"two final blocks at height {final.height}",
+                first=known.final.header_hash.hex(),
+                second=final.header_hash.hex(),
+            )
+        self._shown[final.height] = Shown(final, *shown)
+        if len(self._shown) > HEADERS_REMEMBERED_MAX:
+            self._shown.popitem(last=False)
+        self.height = max(self.height, final.height)
+        return final
+
+    def outcome(
+        self,
+        result: TransactionResult,
+        block: CertifiedHeader | None,
+        transaction_id: bytes,
+        body_hash: bytes | None = None,
+    ) -> Outcome:
+        """What became of the transaction with this id, as one node shows. Raises `Untrue`.
+
+        `body_hash`, where it is known, is that of the body asked for: a receipt of another body
+        under the same request id says nothing about it.
+        """
+        if result.transaction_id != transaction_id:
+            raise _untrue("the result is of another transaction")
+        if result.height == 0:
+            return _refused_at_the_door(result)
+        if block is None:
+            raise _untrue("the block of the result is missing")
+        final = self.certified(block)
+        with judging():
+            receipt = verify_receipt(final, result.receipt, transaction_id)
+        if (final.height, receipt.code) != (result.height, result.code):
+            raise _untrue("the receipt says otherwise")
+        if body_hash not in (None, receipt.body_hash):
+            raise _untrue("the receipt is of another body")
+        return Outcome(
+            transaction_id,
+            receipt.code,
+            receipt.message,
+            final.height,
+            receipt.position,
+            final.header.time_unix_ms,
+            block,
+            result.receipt,
+        )
+
+    def entry(self, evidence: Evidence, key: bytes, min_height: int) -> tuple[bytes | None, Final]:
+        """The value bytes of a state key, or None where it is proven absent. Raises `Untrue`.
+
+        An answer of an earlier height than `min_height` is untrue, too.
+        """
+        final = self.certified(evidence.block)
+        entry = evidence.entry
+        if final.height < min_height:
+            message = f"height {final.height} is shown where {min_height} was asked for"
+            raise Untrue(CommonReason.STALE_ANSWER, message)
+        if entry.key != key:
+            raise _untrue("the entry is of another key")
+        with judging():
+            value = entry.value if entry.present else None
+            return verify_entry(final, key, value, entry.proof), final
+
+    def leaves(self, block: CertifiedHeader, leaves: Sequence[bytes]) -> tuple[Final, list[Leaf]]:
+        """A final block with all its leaves: none left out, none added. Raises `Untrue`."""
+        final = self.certified(block)
+        with judging():
+            return final, verify_leaves(final, leaves)
+
+    def proven(self, final: Final, proof: EventProof) -> ProvenLeaf:
+        """One leaf of a final block. Raises `Untrue`."""
+        with judging():
+            return ProvenLeaf(verify_leaf(final, proof), proof)
+
+    def _find(self, shown: tuple[bytes, bytes]) -> Final | None:
+        """The header, where it was shown with this very certificate before."""
+        if not self._shown:
+            return None
+        newest = next(reversed(self._shown.values()))
+        return newest.final if (newest.header, newest.certificate) == shown else None
+
+
+def _refused_at_the_door(result: TransactionResult) -> Outcome:
+    if result.code == 0:
+        raise _untrue("a transaction took effect in no block")
+    return Outcome(result.transaction_id, result.code, result.message)
+
+
+def _untrue(message: str) -> Untrue:
+    return Untrue(CommonReason.BAD_PROOF, message)
