@@ -385,7 +385,7 @@ class Raft:
                 if message.granted:
                     self._count_vote(message.sender)
             case TimeoutNow():
-                if self._leadership is None:
+                if message.sender == self._leader_id:
                     self._become_candidate(transfer=True)
             case _:
                 raise InvariantBroken(f"{type(message).__name__} is judged before its term is")

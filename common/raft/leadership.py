@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.raft.config import RaftConfig
+from common.raft.errors import BadMessage
 from common.raft.log import RaftLog
 from common.raft.messages import Append, AppendReply, Entry, Message, TimeoutNow
 from common.raft.progress import Mode, Peer
@@ -71,8 +72,12 @@ class Leadership:
     # Replication.
 
     def acknowledge(self, reply: AppendReply) -> None:
-        """Learn from a follower's reply of this term."""
+        """Learn from a follower's reply of this term. Raises `BadMessage` for a made-up one."""
         peer = self.peers[reply.sender]
+        if reply.round > peer.round_sent:
+            raise BadMessage(f"{reply.sender} answers round {reply.round}, which it was not sent")
+        if reply.accepted and reply.index > self._log.last_index:
+            raise BadMessage(f"{reply.sender} acknowledges {reply.index}, beyond the log's end")
         peer.heard(reply)
         if reply.accepted:
             peer.accepted(reply)

@@ -72,6 +72,12 @@ class Solo:
         self.sent += sent
         return sent
 
+    def ready(self) -> Ready:
+        """The next batch of work, which the test itself does."""
+        ready = self.raft.ready()
+        assert ready is not None
+        return ready
+
     def write(self, ready: Ready) -> tuple[Message, ...]:
         """The write of `ready` reaches the disk. Returns what may leave now."""
         if ready.hard_state is not None:
