@@ -1,0 +1,215 @@
+"""Both chains together: what neither can see alone.
+
+The books follow in every flow there is, so they are read first: whatever they prove of the asset
+chain is then in what is read of it. What the asset chain proves of later books is counted as
+`ahead` and judged by the next audit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assetchain.contracts.lots.keys import LOT
+from assetchain.contracts.lots.types import Lot, LotState
+from bizchain.contracts.cash.operations import trade_fee
+from bizchain.contracts.cash.types import CashLeg
+from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.types import Receipt, ReceiptState
+from common.encoding import decode
+from common.ledger import lightclient, outbox
+from common.ledger.holds import HOLD
+from common.ledger.identity import PARTY, PartyStatus
+from common.ledger.ledger import Ledger
+from common.ledger.lightclient import PEER_HEADER
+from common.transfer.legs import Role
+from common.transfer.machine import TRANSFER, TransferRow, TransferState
+from common.transfer.terms import opens_lock, read_terms, transfer_id_of
+from relay.audit.findings import Finding, PairReport, Violated
+
+__all__ = ["check_pair"]
+
+_S = TransferState
+NONE, RESERVED = _S.NONE, _S.RESERVED
+
+TOGETHER = frozenset(
+    {
+        (NONE, _S.ABORTED),
+        (RESERVED, NONE),
+        (RESERVED, RESERVED),
+        (RESERVED, _S.COMMITTED),
+        (RESERVED, _S.ABORTED),
+        (_S.SETTLED, _S.COMMITTED),
+        (_S.RELEASED, _S.ABORTED),
+    }
+)
+"""(follower, decider): the states that can stand side by side. All others break I1."""
+
+ENDED = frozenset({(_S.SETTLED, _S.COMMITTED), (_S.RELEASED, _S.ABORTED), (NONE, _S.ABORTED)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One chain of the pair."""
+
+    ledger: Ledger
+
+    @property
+    def name(self) -> str:
+        return self.ledger.chain.name
+
+    def transfers(self) -> dict[bytes, TransferRow]:
+        return {key[1:]: row for key, row in self.ledger.state.scan(TRANSFER)}
+
+    def violated(self, invariant: str, message: str) -> Violated:
+        return Violated(Finding(invariant, self.name, self.ledger.applied_height, message))
+
+
+def check_pair(business: Ledger, asset: Ledger) -> PairReport:
+    """Judge the two ledgers against each other. Raises `Violated` with the first violation."""
+    books, assets = _Side(business), _Side(asset)
+    headers, ahead = 0, 0
+    for own, other in ((books, assets), (assets, books)):
+        known, later = _check_light_client(own, other)
+        headers, ahead = headers + known, ahead + later
+    _check_mirror(books, assets)
+    transfers = _check_outcomes(books, assets, ahead)
+    receipts = _check_minted(books, assets, ahead)
+    _check_fees(books)
+    states = [(_state(follower), _state(decider)) for follower, decider in transfers.values()]
+    return PairReport(
+        len(transfers),
+        sum(_S.COMMITTED in pair for pair in states),
+        sum(_S.ABORTED in pair for pair in states),
+        tuple(
+            transfer_id.hex()
+            for transfer_id, pair in zip(transfers, states, strict=True)
+            if pair not in ENDED
+        ),
+        receipts,
+        headers,
+        ahead,
+    )
+
+
+def _check_light_client(own: _Side, other: _Side) -> tuple[int, int]:
+    """Everything `own` believes of `other` is so: chain, node set, headers, messages.
+
+    Returns how many headers were compared, and how many lie beyond what was read of `other`.
+    """
+    peer = lightclient.peer_of(own.ledger.state)
+    if peer is None:
+        return 0, 0
+    if (peer.chain_id, peer.node_set) != (other.ledger.chain_id, other.ledger.node_set):
+        raise own.violated("link", f"it is linked to another chain than this {other.name}")
+    if peer.evidence:
+        raise own.violated("B7", f"{other.name} certified two blocks at one height")
+    compared, later = 0, 0
+    for key, header in own.ledger.state.scan(PEER_HEADER):
+        height = int.from_bytes(key[1:], "big")
+        if height > other.ledger.applied_height:
+            later += 1
+        elif header.header_hash != other.ledger.hash_at(height):
+            raise own.violated("light client", f"{other.name} has another header at {height}")
+        else:
+            compared += 1
+    applied = outbox.counters(own.ledger.state).inbox_last
+    sent = outbox.counters(other.ledger.state).outbox_last
+    if applied > sent and not later:
+        raise own.violated("messages", f"{applied} applied, {other.name} has sent {sent}")
+    return compared, later
+
+
+def _check_mirror(books: _Side, assets: _Side) -> None:
+    """Once all messages are applied, parties and holds are the same on both chains."""
+    sent = outbox.counters(books.ledger.state).outbox_last
+    if outbox.counters(assets.ledger.state).inbox_last != sent:
+        return
+    told = {
+        key: party
+        for key, party in books.ledger.state.scan(PARTY)
+        if party.status != PartyStatus.PROPOSED
+    }
+    if told != dict(assets.ledger.state.scan(PARTY)):
+        raise assets.violated("mirror", "its parties are not those of the books")
+    if dict(books.ledger.state.scan(HOLD)) != dict(assets.ledger.state.scan(HOLD)):
+        raise assets.violated("mirror", "its holds are not those of the books")
+
+
+def _check_outcomes(
+    books: _Side, assets: _Side, ahead: int
+) -> dict[bytes, tuple[TransferRow | None, TransferRow | None]]:
+    """I1, B7: no transfer ends differently on the two chains. Returns (follower, decider) of all.
+
+    A decision of a transfer whose reservation lies beyond what was read of the books is passed by.
+    """
+    own, other = books.transfers(), assets.transfers()
+    transfers: dict[bytes, tuple[TransferRow | None, TransferRow | None]] = {}
+    for transfer_id in sorted({*own, *other}):
+        follower, decider = own.get(transfer_id), other.get(transfer_id)
+        states = (_state(follower), _state(decider))
+        if states not in TOGETHER and not (follower is None and ahead):
+            message = f"transfer {transfer_id.hex()}: {states[0] or 'NONE'} on {books.name}"
+            raise assets.violated("B7", f"{message}, {states[1] or 'NONE'} here")
+        for side, row, role in ((books, follower, Role.FOLLOWER), (assets, decider, Role.DECIDER)):
+            if row is not None:
+                _check_record(side, transfer_id, row, role)
+        transfers[transfer_id] = (follower, decider)
+    return transfers
+
+
+def _check_record(side: _Side, transfer_id: bytes, row: TransferRow, role: str) -> None:
+    """A record is in its role, of its own terms, and COMMIT carries what opens their lock."""
+    if row.record.role != role:
+        raise side.violated("B14", f"transfer {transfer_id.hex()} is {row.record.role} here")
+    if not row.terms:
+        return
+    terms = read_terms(row.terms)
+    if transfer_id_of(terms) != transfer_id:
+        raise side.violated("B14", f"transfer {transfer_id.hex()} is stored with other terms")
+    committed = row.record.state in {_S.COMMITTED, _S.SETTLED}
+    if committed and not opens_lock(row.record.secret, terms.hash_lock):
+        raise side.violated("I1", f"transfer {transfer_id.hex()} committed without its secret")
+
+
+def _check_minted(books: _Side, assets: _Side, ahead: int) -> int:
+    """B1, B4: units minted are those of tokenised receipts, but for transfers still open."""
+    receipts = {row.receipt_id: row for _, row in books.ledger.state.scan(RECEIPT)}
+    lots = {lot.receipt_id: lot for _, lot in assets.ledger.state.scan(LOT) if lot.minted}
+    for lot in lots.values():
+        receipt = receipts.get(lot.receipt_id)
+        if receipt is None:
+            if not ahead:
+                raise assets.violated("B4", f"lot {lot.lot_id} has no receipt behind it")
+            continue
+        if not _backs(receipt, lot):
+            raise assets.violated("B4", f"lot {lot.lot_id} and receipt {lot.receipt_id} differ")
+    for receipt in receipts.values():
+        if receipt.state == ReceiptState.TOKENISED and receipt.receipt_id not in lots:
+            raise books.violated("B4", f"receipt {receipt.receipt_id} is TOKENISED without a lot")
+    return len(receipts)
+
+
+def _backs(receipt: Receipt, lot: Lot) -> bool:
+    """The receipt is the lot's: same goods, tokenised or reserved by the lot's own transfer."""
+    return (
+        lot.state != LotState.PENDING
+        and receipt.state in {ReceiptState.TOKENISED, ReceiptState.ISSUED}
+        and (receipt.quantity, receipt.unit, receipt.goods_code, receipt.transfer_id)
+        == (lot.minted, lot.unit, lot.goods_code, lot.transfer_id)
+    )
+
+
+def _check_fees(books: _Side) -> None:
+    """B15: the fee of every trade is that of the schedule."""
+    basis_points = books.ledger.genesis.parameters.trade_fee_basis_points
+    for transfer_id, row in books.transfers().items():
+        if row.record.flow == "X2" and row.leg:
+            leg = decode(CashLeg, row.leg)
+            scheduled = trade_fee(leg.amount, basis_points)
+            if leg.fee != scheduled:
+                message = f"transfer {transfer_id.hex()}: fee {leg.fee}, scheduled {scheduled}"
+                raise books.violated("B15", message)
+
+
+def _state(row: TransferRow | None) -> TransferState:
+    return NONE if row is None else TransferState(row.record.state)
