@@ -24,12 +24,17 @@ __all__ = [
     "NODES_MAX",
     "Certificate",
     "HeaderVote",
+    "Misbehaviour",
     "NodeEntry",
     "NodeSet",
     "VoteSignature",
     "check_certificate",
+    "check_node_set",
+    "count_signers",
+    "is_signed",
     "node_set_hash",
     "vote_digest",
+    "vote_of",
 ]
 
 NODES_MAX = 64
@@ -98,6 +103,19 @@ class Certificate(Canonical, frozen=True):
     signatures: tuple[VoteSignature, ...]
 
 
+class Misbehaviour(Canonical, frozen=True):
+    """Evidence that stands by itself: what contradicts what, at one height.
+
+    `kind` is `double-vote` (two canonical votes of one node, each followed by its signature) or
+    `divergence` (the own canonical header, and the canonical certificate of another).
+    """
+
+    kind: str
+    height: int
+    node_id: str
+    parts: tuple[bytes, ...]
+
+
 def node_set_hash(node_set: NodeSet) -> bytes:
     """The 32-byte hash of a node set, as it stands in headers."""
     return tagged(Tag.NODE_SET, encode(node_set))
@@ -138,34 +156,46 @@ def check_certificate(
         raise _invalid("the header is of another node set")
     if len(certificate.signatures) > NODES_MAX:
         raise _invalid("the certificate has too many signatures")
-    signers = {
-        vote.node_id
-        for vote in certificate.signatures
-        if _is_vote(header, computed, vote, node_set, verify)
-    }
-    if len(signers) < node_set.quorum:
-        raise _invalid(
-            f"{len(signers)} valid signatures of distinct nodes, {node_set.quorum} needed"
-        )
+    signers = count_signers(certificate, chain_id, node_set, verify)
+    if signers < node_set.quorum:
+        raise _invalid(f"{signers} valid signatures of distinct nodes, {node_set.quorum} needed")
     return computed
 
 
-def _is_vote(
-    header: Header, computed: bytes, vote: VoteSignature, node_set: NodeSet, verify: Verify
-) -> bool:
-    node = node_set.node(vote.node_id)
-    if node is None or len(vote.signature) != SIGNATURE_BYTES:
-        return False
-    statement = HeaderVote(
-        header.chain_id,
-        header.history,
-        header.epoch,
-        header.height,
-        vote.term,
-        vote.node_id,
-        computed,
+def count_signers(
+    certificate: Certificate, chain_id: bytes, node_set: NodeSet, verify: Verify
+) -> int:
+    """How many distinct nodes of the set have truly signed for what the certificate names."""
+    return len(
+        {
+            signature.node_id
+            for signature in certificate.signatures
+            if is_signed(vote_of(certificate, chain_id, signature), signature, node_set, verify)
+        }
     )
-    return verify(node.public_key, vote_digest(statement), vote.signature)
+
+
+def vote_of(certificate: Certificate, chain_id: bytes, signature: VoteSignature) -> HeaderVote:
+    """The vote that one signature of a certificate stands for."""
+    return HeaderVote(
+        chain_id,
+        certificate.history,
+        certificate.epoch,
+        certificate.height,
+        signature.term,
+        signature.node_id,
+        certificate.header_hash,
+    )
+
+
+def is_signed(
+    vote: HeaderVote, signature: VoteSignature, node_set: NodeSet, verify: Verify
+) -> bool:
+    """Whether the node that `vote` names, a node of the set, has signed it."""
+    node = node_set.node(vote.node_id)
+    if node is None or len(signature.signature) != SIGNATURE_BYTES:
+        return False
+    return verify(node.public_key, vote_digest(vote), signature.signature)
 
 
 def _invalid(message: str) -> Refused:

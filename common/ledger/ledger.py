@@ -35,7 +35,14 @@ from common.ledger.block import (
     TransactionReceipt,
     header_hash,
 )
-from common.ledger.certificate import Certificate, NodeSet, Verify, check_certificate, node_set_hash
+from common.ledger.certificate import (
+    Certificate,
+    Misbehaviour,
+    NodeSet,
+    Verify,
+    check_certificate,
+    node_set_hash,
+)
 from common.ledger.chain import Chain, Context
 from common.ledger.genesis import Genesis, chain_id_of, check_genesis
 from common.ledger.history import History
@@ -55,6 +62,7 @@ CERTIFICATE_ROW = b"\x82"
 BUCKET_ROW = b"\x83"
 INDEX_ROW = b"\x84"
 META_ROW = b"\x85"
+MISBEHAVIOUR_ROW = b"\x86"
 HEIGHT_BYTES = 8
 BLOCK_TREES_KEPT = 64
 SCAN_ROWS = 1024
@@ -181,6 +189,7 @@ class Ledger:
         self.header = header
         self.header_hash = header_hash(header)
         self._remember(self._trees, height, tree)
+        self._remember(self._hashes, height, self.header_hash)
         return AppliedBlock(height, header, self.header_hash, judged.receipts)
 
     def context(self, height: int, time_unix_ms: int) -> Context:
@@ -270,6 +279,17 @@ class Ledger:
             self.certified_through = self._end_of_certified(certificate.height)
         rows.append((META_ROW, encode(self._meta(self.applied_height))))
         self._store.write(rows)
+
+    def keep_misbehaviour(self, found: Misbehaviour) -> None:
+        """Keep evidence: the first of its kind, node and height."""
+        key = _row(MISBEHAVIOUR_ROW, found.height) + f"{found.kind}/{found.node_id}".encode()
+        if self._store.get(key) is None:
+            self._store.write([(key, encode(found))])
+
+    def misbehaviour(self, limit: int = 100) -> list[Misbehaviour]:
+        """The evidence kept here, by height."""
+        rows = self._store.scan(MISBEHAVIOUR_ROW, limit=limit)
+        return [decode_trusted(Misbehaviour, raw) for _, raw in rows]
 
     def _end_of_certified(self, height: int) -> int:
         """The last height of the unbroken run of certificates that begins at `height`."""

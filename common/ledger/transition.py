@@ -16,11 +16,21 @@ from common.encoding import encode
 from common.errors import CommonReason, InvariantBroken, Refused
 from common.ledger import window
 from common.ledger.block import Block, Event, TransactionReceipt
-from common.ledger.chain import Chain, Context, Phase
+from common.ledger.chain import Chain, Context, Phase, SignatureClaim
 from common.ledger.identity import signer_roles
 from common.ledger.transaction import Transaction, parse
 
-__all__ = ["Judged", "Parsed", "admit", "apply_transactions", "judge", "parse_all"]
+__all__ = [
+    "Judged",
+    "Parsed",
+    "admit",
+    "apply_transactions",
+    "claims_of",
+    "identify",
+    "judge",
+    "parse_all",
+    "parse_one",
+]
 
 MESSAGE_CHARACTERS_MAX = 200
 
@@ -40,14 +50,27 @@ class Judged(NamedTuple):
 
 def parse_all(chain: Chain, block: Block) -> list[Parsed]:
     """Each transaction of a block, parsed, or the refusal its bytes deserve."""
-    return [_parsed(chain, raw) for raw in block.transactions]
+    return [parse_one(chain, raw) for raw in block.transactions]
 
 
-def _parsed(chain: Chain, raw: bytes) -> Parsed:
+def parse_one(chain: Chain, raw: bytes) -> Parsed:
+    """A transaction, or the refusal its bytes deserve."""
     try:
         return parse(raw, chain.operation_type)
     except Refused as refused:
         return refused
+
+
+def claims_of(chain: Chain, chain_id: bytes, transaction: Transaction) -> list[SignatureClaim]:
+    """Every signature of a transaction, so that they can be verified beforehand."""
+    rule = chain.rules.get(transaction.kind)
+    if rule is None:
+        return []
+    claims = list(rule.signatures(transaction.payload, chain_id)) if rule.signatures else []
+    if transaction.sender:
+        own = SignatureClaim(transaction.public_key, transaction.body_hash, transaction.signature)
+        claims.append(own)
+    return claims
 
 
 def apply_transactions(context: Context, raws: Sequence[bytes], parsed: Sequence[Parsed]) -> Judged:
@@ -87,20 +110,28 @@ def admit(context: Context, transaction: Transaction) -> None:
         raise Refused(CommonReason.BAD_SIGNATURE, "the signature is not the key's over this body")
 
 
-def judge(context: Context, transaction: Transaction) -> object:
-    """The plan of a transaction the state accepts now. Raises `Refused`; writes nothing."""
-    admit(context, transaction)
+def identify(context: Context, transaction: Transaction) -> None:
+    """Refuse what is not valid at this time or signed by no user of an active party.
+
+    Tells the context who signed, and the roles in force.
+    """
     window.check_validity(transaction.valid_until_unix_ms, context.time_unix_ms)
-    rule = context.chain.rules[transaction.kind]
     context.sender = transaction.sender
     context.public_key = transaction.public_key
     context.roles = (
         signer_roles(
             context.state, transaction.sender, transaction.public_key, context.time_unix_ms
         )
-        if rule.signed
+        if transaction.sender
         else frozenset()
     )
+
+
+def judge(context: Context, transaction: Transaction) -> object:
+    """The plan of a transaction the state accepts now. Raises `Refused`; writes nothing."""
+    admit(context, transaction)
+    identify(context, transaction)
+    rule = context.chain.rules[transaction.kind]
     context.state.writable = False
     try:
         return rule.check(context, transaction.payload)

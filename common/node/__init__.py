@@ -1,0 +1,46 @@
+"""The node: one process of one chain, as a state machine without input and output.
+
+Purpose
+-------
+`Node` is driven by calls: messages, ticks, submissions, and completions of writes and of signature
+checks. Everything it wants done it asks of its `NodePorts`. The same node runs in a process
+(asyncio, gRPC, LMDB) and in the deterministic simulation (virtual time, disks that crash to order).
+
+    ports.py        what a node asks of the world; settings and limits; results     (pure)
+    frames.py       what nodes say to each other                                    (pure)
+    clocks.py       whether this clock agrees with those of a quorum                (pure)
+    pending.py      the blocks between the applied height and the end of the log    (pure)
+    submission.py   the door: from submitted bytes to one result for each           (pure)
+    finality.py     signatures, certificates, evidence, and catching up on them     (pure)
+    node.py         the Ready loop that joins Raft, ledger, door and finality       (pure)
+
+The way of one transaction
+--------------------------
+submit -> parsed, its signature checked off the loop -> queued -> a block, when fewer than two are
+in flight -> Raft: on the disks of a quorum -> applied: state, results and height move in one write
+-> "I signed height h, hash x" is synced -> the vote leaves -> q votes make the certificate -> final
+-> the answer. An answer of success means final.
+
+Rules
+-----
+- Nothing leaves the node before what it depends on is synced: no vote before the signing record, no
+  acknowledgement before the entry.
+- A header is signed at most once for each height, for ever. One record covers every height up to
+  its own, since a header commits to its parents. A node whose disk knows less than its own
+  signatures in the hands of others stops; so after a restart it neither votes nor signs before
+  enough peers have shown it what they hold of it.
+- A block more than `clock_ahead_ms_max` ahead of this clock is not acknowledged. Once committed it
+  is applied and signed without a look at any clock.
+- What was missed is asked for again by level, not by event: a node whose certificates lag behind
+  its blocks asks its peers, however the messages were lost.
+- Every waiter ends: with the final result, NOT_LEADER, BUSY, or OUTCOME_UNKNOWN.
+- A broken invariant, a failed disk, or a certified header other than the own stops the node.
+
+Example:
+--------
+    node = Node("bank-1", CHAIN, genesis, key, log, state, ports, verify=memo.verify)
+    node.start()
+    node.tick()                                     # every settings.tick_ms
+    node.receive("core-1", frame)                   # from an authenticated peer
+    node.submit([raw], lambda results: ...)         # once, when every transaction has a result
+"""

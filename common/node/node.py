@@ -1,0 +1,547 @@
+"""The Ready loop: Raft, ledger, door and finality as one synchronous state machine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from common.crypto.signing import SigningKey, Verify, verify
+from common.encoding import encode
+from common.errors import CommonReason, Refused, StorageFailed
+from common.ledger import transition
+from common.ledger.block import Block
+from common.ledger.chain import Chain, SignatureClaim
+from common.ledger.genesis import Genesis
+from common.ledger.ledger import Ledger
+from common.ledger.transaction import Transaction
+from common.node.clocks import Clocks
+from common.node.finality import Finality, Halt
+from common.node.frames import (
+    CertificateReply,
+    CertificateRequest,
+    Item,
+    SignedVote,
+    decode_frame,
+)
+from common.node.mailbox import Mailbox
+from common.node.pending import PendingBlock, PendingBlocks, read_entry
+from common.node.ports import NodePorts, NodeSettings, Result
+from common.node.reads import ReadReply, Reads
+from common.node.recovery import Recovered, entries_between, recover
+from common.node.submission import Door
+from common.raft.core import Raft, RaftConfig
+from common.raft.messages import Append, Entry, HardState
+from common.raft.ready import PersistReceipt, Ready, RoleChange
+from common.raft.roles import Role
+from common.storage.ports import LogStore, LogWrite, SigningRecord, StateStore
+
+__all__ = ["Node"]
+
+INFLIGHT_ENTRIES_MAX = 16
+COMMITTED_ENTRIES_MAX = 16
+
+
+class Node:
+    """One node. Synchronous, not thread-safe; waits for nothing but the store of the state.
+
+    `ledger` and `raft` are there after `start`, for reading only. `rubbish` counts what came from
+    peers and was dropped.
+    """
+
+    ledger: Ledger
+    raft: Raft
+
+    def __init__(  # noqa: PLR0913 (what a node is made of)
+        self,
+        node_id: str,
+        chain: Chain,
+        genesis: Genesis,
+        signing_key: SigningKey,
+        log: LogStore,
+        state: StateStore,
+        ports: NodePorts,
+        settings: NodeSettings | None = None,
+        *,
+        verify: Verify = verify,
+    ) -> None:
+        """`verify` is that of the memo `ports.verify` fills.
+
+        Raises `Refused(INVALID_ARGUMENT)` where the genesis has no such node with this key.
+        """
+        entry = genesis.node_set.node(node_id)
+        if entry is None or entry.public_key != signing_key.public_key:
+            raise Refused(
+                CommonReason.INVALID_ARGUMENT, f"the genesis has no node {node_id} with this key"
+            )
+        self.node_id = node_id
+        self.settings = settings or NodeSettings()
+        self.stopped_because: str | None = None
+        self.rubbish = 0
+        self._chain = chain
+        self._genesis = genesis
+        self._key = signing_key
+        self._log = log
+        self._state = state
+        self._ports = ports
+        self._verify = verify
+        self._voters = tuple(node.node_id for node in genesis.node_set.nodes)
+        peers = tuple(voter for voter in self._voters if voter != node_id)
+        self._mailbox = Mailbox(peers, ports.send, ports.now_unix_ms)
+        self._clocks = Clocks(peers, genesis.node_set.quorum)
+        self._committed: deque[Entry] = deque()
+        self._writes: deque[list[Callable[[], None]]] = deque()
+        self._driving = False
+        self._ticks = 0
+        self._arming: set[str] | None = None
+        self._answered: set[str] = set()
+        self._settled_height = 0
+        self._lag_ticks = 0
+        self._lag_seen = 0
+        self._disk_nearly_full = False
+
+    # --- what can be seen ------------------------------------------------------------------------
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether this node has stopped for good; `stopped_because` says why."""
+        return self.stopped_because is not None
+
+    @property
+    def final_height(self) -> int:
+        """The newest height with a certificate."""
+        return self.ledger.final_height
+
+    @property
+    def leader_id(self) -> str | None:
+        """Who leads, as far as this node knows."""
+        return self.raft.leader_id
+
+    @property
+    def queued(self) -> int:
+        """Transactions that wait for a block."""
+        return self._door.queued
+
+    @property
+    def waiting(self) -> int:
+        """Results and reads that are owed to clients."""
+        return self._door.waiting + len(self._reads)
+
+    # --- what happens ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recover from the disk and take part. Where that cannot be, the node is stopped."""
+        self._drive(self._start)
+
+    def tick(self) -> None:
+        """`settings.tick_ms` have passed."""
+        self._drive(self._tick)
+
+    def receive(self, sender: str, frame: bytes) -> None:
+        """Take a frame from an authenticated peer. Rubbish is counted and dropped."""
+        if self.is_stopped or sender not in self._mailbox.peers:
+            return
+        try:
+            decoded = decode_frame(frame)
+        except Refused:
+            self.rubbish += 1
+            return
+        self._clocks.heard(sender, decoded.clock_unix_ms - self._ports.now_unix_ms())
+        self._drive(partial(self._receive, sender, decoded.items))
+
+    def submit(
+        self, transactions: Sequence[bytes], reply: Callable[[Sequence[Result]], None]
+    ) -> None:
+        """Take serialised SignedTransactions. `reply` is called once, when each has its result.
+
+        A result is final, a refusal at the door, or NOT_LEADER, BUSY, NOT_READY, OUTCOME_UNKNOWN.
+        """
+        if self.is_stopped:
+            why = Result(b"", CommonReason.NOT_READY, f"stopped: {self.stopped_because}")
+            reply([why] * len(transactions))
+            return
+        self._drive(lambda: self._door.submit(transactions, reply))
+
+    def read_barrier(self, reply: ReadReply) -> None:
+        """Call `reply` with a height that includes all that was final anywhere when this was asked.
+
+        That height is final here by then. Else `reply` gets a `Refused`: NOT_LEADER, NOT_READY,
+        BUSY, or HEIGHT_NOT_FINAL where finality took too long.
+        """
+        if self.is_stopped:
+            reply(Refused(CommonReason.NOT_READY, f"stopped: {self.stopped_because}"))
+            return
+        self._drive(lambda: self._read(reply))
+
+    def fail(self, reason: str) -> None:
+        """The driver has found that this node must not go on."""
+        self._stop(reason)
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    def _drive(self, work: Callable[[], None]) -> None:
+        """Do one thing, then all that follows from it. Called from within, only the one thing."""
+        if self.is_stopped:
+            return
+        if self._driving:
+            work()
+            return
+        self._driving = True
+        try:
+            work()
+            self._run()
+            self._mailbox.flush()
+        except (StorageFailed, AssertionError, Halt) as error:
+            self._stop(str(error) or type(error).__name__)
+        finally:
+            self._driving = False
+
+    def _run(self) -> None:
+        while True:
+            self._apply_committed()
+            self._settle_final()
+            self._propose()
+            ready = self.raft.ready()
+            if ready is None:
+                return
+            self._carry_out(ready)
+
+    def _stop(self, reason: str) -> None:
+        if self.is_stopped:
+            return
+        self.stopped_because = reason
+        if hasattr(self, "_door"):
+            self._door.close()
+            self._reads.close()
+        self._ports.stop(reason)
+
+    def _carry_out(self, ready: Ready) -> None:
+        """The duties of Raft's driver, in the order its manual asks for."""
+        if ready.role_change is not None:
+            self._on_role(ready.role_change)
+        for message in ready.messages:
+            self._mailbox.say(message.receiver, message)
+        if ready.receipt is not None:
+            persisted = partial(self._persisted, ready, ready.receipt)
+            if ready.must_sync:
+                write = LogWrite(hard_state=ready.hard_state, entries=ready.entries)
+                self._write(write, persisted)
+            else:
+                self._after_writes(persisted)
+        self._committed.extend(ready.committed)
+        for answer in ready.reads:
+            self._reads.answered(answer, self.ledger.final_height)
+
+    def _persisted(self, ready: Ready, receipt: PersistReceipt) -> None:
+        for message in ready.messages_after_persist:
+            self._mailbox.say(message.receiver, message)
+        self.raft.persisted(receipt)
+
+    def _write(self, write: LogWrite, done: Callable[[], None]) -> None:
+        self._writes.append([done])
+        self._ports.write_log(write, self._written)
+
+    def _after_writes(self, done: Callable[[], None]) -> None:
+        """Call `done` when every write asked for so far is on the disk."""
+        if self._writes:
+            self._writes[-1].append(done)
+        else:
+            done()
+
+    def _written(self) -> None:
+        self._drive(self._finish_write)
+
+    def _finish_write(self) -> None:
+        for done in self._writes.popleft():
+            done()
+
+    # --- starting --------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        recovered = recover(self._chain, self._genesis, self._log, self._state, self._verify)
+        if recovered.rebuilt:
+            self._ports.alarm("state-rebuilt", applied_height=recovered.ledger.applied_height)
+        self.ledger = recovered.ledger
+        self._settled_height = self.ledger.final_height
+        self._finality = Finality(
+            self.node_id,
+            self._key,
+            self.ledger,
+            recovered.image.signing,
+            self._verify,
+            self._log.term,
+            self._ports.alarm,
+        )
+        self._door = Door(
+            self.ledger, self.settings, self._check_signatures, self._closed, self._agreed_now
+        )
+        self._reads = Reads(self.settings)
+        self._start_raft(recovered)
+
+    def _start_raft(self, recovered: Recovered) -> None:
+        image, ledger, settings = recovered.image, self.ledger, self.settings
+        applied = ledger.applied_height
+        self._pending = PendingBlocks(applied, ledger.header.time_unix_ms, self._log.term)
+        for entry in entries_between(self._log, applied, image.last_index):
+            block = read_entry(entry, self._pending.last_time_unix_ms)
+            self._add_block(entry.index, entry.term, block)
+        config = RaftConfig(
+            node_id=self.node_id,
+            voters=self._voters,
+            applied_index=applied,
+            election_ticks_min=settings.election_ticks_min,
+            election_ticks_max=settings.election_ticks_max,
+            heartbeat_ticks=settings.heartbeat_ticks,
+            inflight_entries_max=INFLIGHT_ENTRIES_MAX,
+            committed_entries_max=COMMITTED_ENTRIES_MAX,
+        )
+        hard_state = image.hard_state or HardState(0, "")
+        self.raft = Raft(config, hard_state, self._log, self._ports.random_ticks, self._first_block)
+        self.raft.forbid_truncation(max(self._finality.signed_height, ledger.final_height))
+        if image.last_index or image.hard_state is not None:
+            self._arming = set()
+            self._ask_what_was_signed()
+
+    # --- peers -----------------------------------------------------------------------------------
+
+    def _receive(self, sender: str, items: Sequence[Item]) -> None:
+        for item in items:
+            try:
+                self._receive_item(sender, item)
+            except Refused:
+                self.rubbish += 1
+
+    def _receive_item(self, sender: str, item: Item) -> None:
+        match item:
+            case SignedVote():
+                self._finality.receive_vote(item)
+            case CertificateRequest():
+                if sender not in self._answered:
+                    self._answered.add(sender)
+                    self._mailbox.say(sender, self._finality.answer(item, sender))
+            case CertificateReply():
+                self._receive_reply(sender, item)
+            case _:
+                if item.sender != sender:
+                    raise Refused(CommonReason.INVALID_ARGUMENT, "a message in another's name")
+                if self._arming is not None:
+                    return
+                if isinstance(item, Append):
+                    self._receive_append(item)
+                else:
+                    self.raft.step(item)
+
+    def _receive_reply(self, sender: str, reply: CertificateReply) -> None:
+        if self._finality.receive_reply(reply):
+            self._mailbox.say(sender, self._finality.request)
+        if self._arming is not None:
+            self._arming.add(sender)
+            self._arm_if_enough()
+
+    def _arm_if_enough(self) -> None:
+        """Vote and sign again, once so many peers have shown what they hold of this node."""
+        assert self._arming is not None
+        if len(self._arming) >= self._genesis.node_set.quorum - 1:
+            self._arming = None
+
+    def _ask_what_was_signed(self) -> None:
+        self._mailbox.say_all(self._finality.request)
+        self._arm_if_enough()
+
+    def _receive_append(self, append: Append) -> None:
+        """Let Raft see what this node may acknowledge: whole blocks, not too far ahead in time."""
+        if append.term < self.raft.term:
+            self.raft.step(append)
+            return
+        latest = self._ports.now_unix_ms() + self.settings.clock_ahead_ms_max
+        try:
+            judged = self._pending.judge(append, latest)
+        except Refused as refused:
+            self._ports.alarm("bad-block", node_id=append.sender, reason=str(refused))
+            raise
+        if judged.too_early:
+            self._mailbox.show_clock(append.sender)
+        if judged.append is None:
+            return
+        self.raft.step(judged.append)
+        for entry, block in judged.fresh:
+            self._add_block(entry.index, entry.term, block)
+        assert self.raft.last_index == self._pending.last_index, "Raft and ledger see two logs"
+
+    # --- blocks ----------------------------------------------------------------------------------
+
+    def _add_block(self, index: int, term: int, block: Block) -> None:
+        """An entry was appended: parse it once, and have its signatures checked meanwhile."""
+        parsed = transition.parse_all(self._chain, block)
+        chain_id = self.ledger.chain_id
+        claims = [
+            claim
+            for transaction in parsed
+            if isinstance(transaction, Transaction)
+            for claim in transition.claims_of(self._chain, chain_id, transaction)
+        ]
+        pending = PendingBlock(term, block, parsed, verified=not claims)
+        self._put_block(index, pending)
+        if claims:
+            self._ports.verify(claims, partial(self._block_verified, pending))
+
+    def _put_block(self, index: int, pending: PendingBlock) -> None:
+        for replaced in self._pending.put(index, pending):
+            self._door.overwritten(
+                [
+                    known.transaction_id
+                    for known in replaced.parsed
+                    if isinstance(known, Transaction)
+                ]
+            )
+
+    def _block_verified(self, pending: PendingBlock) -> None:
+        pending.verified = True
+        self._drive(lambda: None)
+
+    def _apply_committed(self) -> None:
+        """Apply what is committed and checked, then sign all of it with one record."""
+        while self._committed:
+            index = self._committed[0].index
+            pending = self._pending.get(index)
+            if not pending.verified:
+                break
+            assert pending.term == self._committed.popleft().term, "another block was committed"
+            applied = self.ledger.apply(index, pending.block, pending.parsed)
+            self._pending.applied(index)
+            self._door.decided(applied)
+            self._finality.applied(index)
+        record = self._finality.to_sign() if self._arming is None else None
+        if record is not None:
+            self.raft.forbid_truncation(record.height)
+            self._write(LogWrite(signing=record), partial(self._signed, record))
+
+    def _signed(self, record: SigningRecord) -> None:
+        for vote in self._finality.recorded(record):
+            self._mailbox.say_all(vote)
+
+    def _settle_final(self) -> None:
+        height = self.ledger.final_height
+        if height > self._settled_height:
+            self._settled_height = height
+            self.raft.forbid_truncation(height)
+            self._door.final(height)
+            self._reads.final(height)
+            self._ports.on_final(height)
+
+    # --- leading ---------------------------------------------------------------------------------
+
+    def _propose(self) -> None:
+        """Make blocks of what waits while few are in flight: load makes blocks larger, not more."""
+        while self._may_propose():
+            taken = self._door.take()
+            if not taken and self._agreed_now() < self._idle_until_unix_ms():
+                return
+            block = self._next_block(tuple(opened.raw for opened in taken))
+            parsed = [opened.transaction for opened in taken]
+            term, index = self.raft.propose(encode(block))
+            self._put_block(index, PendingBlock(term, block, parsed, verified=True))
+
+    def _may_propose(self) -> bool:
+        raft, settings = self.raft, self.settings
+        return (
+            self._leads()
+            and raft.last_index - raft.commit_index < settings.blocks_in_flight_max
+            and raft.last_index - self.ledger.final_height <= settings.unfinal_blocks_max
+            and not self._disk_nearly_full
+        )
+
+    def _leads(self) -> bool:
+        return self.raft.role is Role.LEADER and self.raft.transfer_target is None
+
+    def _idle_until_unix_ms(self) -> int:
+        return self._pending.last_time_unix_ms + self.settings.idle_block_ms
+
+    def _next_block(self, transactions: tuple[bytes, ...]) -> Block:
+        time_unix_ms = max(self._pending.last_time_unix_ms + 1, self._agreed_now())
+        return Block(time_unix_ms, transactions)
+
+    def _first_block(self) -> bytes:
+        """A new leader's empty block. Raft calls this as it takes office."""
+        block = self._next_block(())
+        pending = PendingBlock(self.raft.term, block, (), verified=True)
+        self._put_block(self._pending.last_index + 1, pending)
+        return encode(block)
+
+    def _agreed_now(self) -> int:
+        """This clock, or that of the quorum where this one is too far off to go by."""
+        now, deviation = self._ports.now_unix_ms(), self._clocks.deviation()
+        return now + deviation if abs(deviation) > self.settings.clock_ahead_ms_max else now
+
+    def _closed(self) -> Refused | None:
+        """Why no transaction is taken in now, if so."""
+        if not self._leads():
+            return self._not_leader()
+        if self._disk_nearly_full:
+            return Refused(CommonReason.BUSY, "the disk of this node is nearly full")
+        return None
+
+    def _not_leader(self) -> Refused:
+        leader = "" if self.raft.role is Role.LEADER else self.raft.leader_id or ""
+        return Refused(
+            CommonReason.NOT_LEADER,
+            f"term {self.raft.term} is led by {leader or 'nobody known'}",
+            leader_node_id=leader,
+            term=self.raft.term,
+        )
+
+    def _on_role(self, change: RoleChange) -> None:
+        if change.role is not Role.LEADER:
+            self._door.lost_leadership(self._not_leader())
+
+    def _check_signatures(self, claims: Sequence[SignatureClaim], done: Callable[[], None]) -> None:
+        self._ports.verify(claims, lambda: self._drive(done))
+
+    def _read(self, reply: ReadReply) -> None:
+        token = self._reads.ask(reply)
+        if token is not None:
+            self.raft.read_index(token)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        self._answered.clear()
+        self._clocks.tick()
+        self._door.tick()
+        self._reads.tick()
+        self._disk_nearly_full = self._log.nearly_full or self._state.nearly_full
+        if self._arming is None:
+            self.raft.tick()
+            self._leave_office_if_clock_is_off()
+            self._catch_up()
+        elif self._ticks % self.settings.catch_up_ticks == 0:
+            self._ask_what_was_signed()
+
+    def _leave_office_if_clock_is_off(self) -> None:
+        """Hand over to the follower with the longest log among those with the right time."""
+        deviation = self._clocks.deviation()
+        delta = self.settings.clock_ahead_ms_max
+        if not self._leads() or abs(deviation) <= delta:
+            return
+        self._ports.alarm("clock-off", ahead_ms=-deviation)
+        right = [
+            peer
+            for peer in self.raft.progress
+            if (offset := self._clocks.offset(peer.node_id)) is not None
+            and abs(offset - deviation) <= delta
+        ]
+        if right:
+            self.raft.transfer_leadership(max(right, key=lambda peer: peer.match).node_id)
+
+    def _catch_up(self) -> None:
+        """Ask the next peer when certificates lag and nothing has come for a while."""
+        seen = self.ledger.certified_through
+        if seen >= self.ledger.applied_height or seen != self._lag_seen:
+            self._lag_seen, self._lag_ticks = seen, 0
+            return
+        self._lag_ticks += 1
+        if self._lag_ticks % self.settings.catch_up_ticks == 0:
+            peers = self._mailbox.peers
+            turn = self._lag_ticks // self.settings.catch_up_ticks
+            self._mailbox.say(peers[turn % len(peers)], self._finality.request)

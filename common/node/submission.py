@@ -1,0 +1,312 @@
+"""The door: from submitted bytes to exactly one result for each.
+
+    read -> signatures checked off the loop -> admitted -> queued -> in a block -> applied -> final
+
+A transaction that is already under way is joined, one whose result is recorded is answered with it
+once that is final. Refusals at the door are cheap judgements of shape, signature and signer; what
+the rules say is decided when the block is applied, the same on every node.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+
+from common.errors import CommonReason, Reason, Refused, reason_of
+from common.ledger import transition, window
+from common.ledger.block import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, TransactionReceipt
+from common.ledger.chain import SignatureClaim
+from common.ledger.ledger import AppliedBlock, Ledger
+from common.ledger.transaction import Transaction
+from common.node.ports import SUBMITTED_MAX, NodeSettings, Result
+
+__all__ = ["Door", "Verifier"]
+
+Reply = Callable[[Sequence[Result]], None]
+Verifier = Callable[[Sequence[SignatureClaim], Callable[[], None]], None]
+"""`NodePorts.verify`."""
+
+TRANSACTION_OVERHEAD_BYTES = 5
+BLOCK_OVERHEAD_BYTES = 64
+
+_reason_of: Callable[[int], Reason] = lru_cache(maxsize=None)(reason_of)
+
+
+class Batch:
+    """One call of `submit`: its results so far."""
+
+    __slots__ = ("_reply", "_results", "deadline_tick", "missing", "transaction_ids")
+
+    def __init__(self, count: int, reply: Reply, deadline_tick: int) -> None:
+        self._reply = reply
+        self._results: list[Result | None] = [None] * count
+        self.missing = count
+        self.transaction_ids = [b""] * count
+        self.deadline_tick = deadline_tick
+
+    def settle(self, slot: int, result: Result) -> None:
+        """Set one result, if it has none; with the last one the batch is answered."""
+        if self._results[slot] is not None:
+            return
+        self._results[slot] = result
+        self.missing -= 1
+        if self.missing == 0:
+            self._reply([known for known in self._results if known is not None])
+
+    def refuse(self, slot: int, refused: Refused) -> None:
+        """Set one result to a refusal that stands in no block."""
+        self.settle(
+            slot,
+            Result(
+                self.transaction_ids[slot],
+                refused.reason,
+                refused.message,
+                metadata=refused.metadata,
+            ),
+        )
+
+    def refuse_all(self, refused: Refused) -> None:
+        """End every wait of this batch."""
+        for slot in range(len(self._results)):
+            self.refuse(slot, refused)
+
+
+class OpenTransaction:
+    """A transaction between the door and the block that decides it."""
+
+    __slots__ = ("raw", "transaction", "waiters")
+
+    def __init__(self, raw: bytes, transaction: Transaction) -> None:
+        self.raw = raw
+        self.transaction = transaction
+        self.waiters: list[tuple[Batch, int]] = []
+
+    def settle(self, result: Result) -> None:
+        for batch, slot in self.waiters:
+            batch.settle(slot, result)
+
+    def refuse(self, refused: Refused) -> None:
+        for batch, slot in self.waiters:
+            batch.refuse(slot, refused)
+
+
+class Door:
+    """Everything between `submit` and the answers, of one node."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: NodeSettings,
+        verifier: Verifier,
+        closed_because: Callable[[], Refused | None],
+        now_unix_ms: Callable[[], int],
+    ) -> None:
+        """`closed_because` says why no transaction is taken now (NOT_LEADER, BUSY), if so."""
+        self._ledger = ledger
+        self._settings = settings
+        self._verifier = verifier
+        self._closed_because = closed_because
+        self._now_unix_ms = now_unix_ms
+        self._tick = 0
+        self._batches: deque[Batch] = deque()
+        self._open: dict[bytes, OpenTransaction] = {}
+        self._queue: deque[OpenTransaction] = deque()
+        self._queue_bytes = 0
+        self._decided: dict[int, list[tuple[OpenTransaction, Result]]] = {}
+
+    @property
+    def queued(self) -> int:
+        """Transactions that wait for a block."""
+        return len(self._queue)
+
+    @property
+    def waiting(self) -> int:
+        """Results that are still owed."""
+        return sum(batch.missing for batch in self._batches)
+
+    # --- in --------------------------------------------------------------------------------------
+
+    def submit(self, raws: Sequence[bytes], reply: Reply) -> None:
+        """Take transactions in; `reply` is called once, when each has its result, in order."""
+        batch = Batch(len(raws), reply, self._tick + self._settings.outcome_wait_ticks)
+        if not raws:
+            reply([])
+            return
+        closed = self._closed_because()
+        if closed is None and len(raws) > SUBMITTED_MAX:
+            closed = Refused(CommonReason.TOO_LARGE, f"at most {SUBMITTED_MAX} transactions")
+        if closed is not None:
+            batch.refuse_all(closed)
+            return
+        self._batches.append(batch)
+        arrivals = self._read(raws, batch)
+        claims = [claim for _, _, own in arrivals for claim in own]
+        if claims:
+            self._verifier(claims, partial(self._admit_all, batch, arrivals))
+        else:
+            self._admit_all(batch, arrivals)
+
+    def _read(
+        self, raws: Sequence[bytes], batch: Batch
+    ) -> list[tuple[int, OpenTransaction, list[SignatureClaim]]]:
+        """What parses, with the signatures to check; the rest is refused."""
+        chain, chain_id = self._ledger.chain, self._ledger.chain_id
+        arrivals = []
+        for slot, raw in enumerate(raws):
+            parsed = transition.parse_one(chain, raw)
+            if isinstance(parsed, Refused):
+                batch.refuse(slot, parsed)
+                continue
+            batch.transaction_ids[slot] = parsed.transaction_id
+            claims = transition.claims_of(chain, chain_id, parsed)
+            arrivals.append((slot, OpenTransaction(raw, parsed), claims))
+        return arrivals
+
+    def _admit_all(
+        self, batch: Batch, arrivals: Sequence[tuple[int, OpenTransaction, list[SignatureClaim]]]
+    ) -> None:
+        for slot, arrival, _ in arrivals:
+            try:
+                self._admit(batch, slot, arrival)
+            except Refused as refused:
+                batch.refuse(slot, refused)
+
+    def _admit(self, batch: Batch, slot: int, arrival: OpenTransaction) -> None:
+        """Queue, join or answer one transaction. Raises `Refused`."""
+        transaction, ledger = arrival.transaction, self._ledger
+        time_unix_ms = max(self._now_unix_ms(), ledger.header.time_unix_ms + 1)
+        context = ledger.context(ledger.applied_height + 1, time_unix_ms)
+        transition.admit(context, transaction)
+        known = self._open.get(transaction.transaction_id)
+        if known is not None:
+            _require_same(known.transaction.body_hash, transaction)
+            known.waiters.append((batch, slot))
+            return
+        if transaction.sender:
+            recorded = window.recorded(ledger.state, transaction.transaction_id, time_unix_ms)
+            if recorded is not None:
+                _require_same(recorded.body_hash, transaction)
+                self._answer(batch, slot, arrival, recorded)
+                return
+        transition.identify(context, transaction)
+        closed = self._closed_because() or self._full(arrival)
+        if closed is not None:
+            raise closed
+        arrival.waiters.append((batch, slot))
+        self._open[transaction.transaction_id] = arrival
+        self._queue.append(arrival)
+        self._queue_bytes += len(arrival.raw)
+
+    def _answer(
+        self, batch: Batch, slot: int, arrival: OpenTransaction, recorded: window.Recorded
+    ) -> None:
+        """A repeat: the recorded result, once its block is final."""
+        result = _result(
+            arrival.transaction.transaction_id,
+            recorded.code,
+            recorded.message,
+            (recorded.height, recorded.position),
+        )
+        if recorded.height <= self._ledger.final_height:
+            batch.settle(slot, result)
+            return
+        arrival.waiters.append((batch, slot))
+        self._decided.setdefault(recorded.height, []).append((arrival, result))
+
+    def _full(self, arrival: OpenTransaction) -> Refused | None:
+        settings = self._settings
+        if (
+            len(self._queue) < settings.queue_transactions_max
+            and self._queue_bytes + len(arrival.raw) <= settings.queue_bytes_max
+            and self._ledger.window_rows < settings.window_rows_max
+        ):
+            return None
+        return Refused(CommonReason.BUSY, "as many transactions wait as this node takes")
+
+    # --- on the way ------------------------------------------------------------------------------
+
+    def take(self) -> list[OpenTransaction]:
+        """The next transactions in the order they came, as many as fit into one block."""
+        taken: list[OpenTransaction] = []
+        room = BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES
+        while self._queue and len(taken) < BLOCK_TRANSACTIONS_MAX:
+            size = len(self._queue[0].raw)
+            room -= size + TRANSACTION_OVERHEAD_BYTES
+            if room < 0:
+                break
+            taken.append(self._queue.popleft())
+            self._queue_bytes -= size
+        return taken
+
+    def decided(self, applied: AppliedBlock) -> None:
+        """A block was applied here: what became of its transactions is known, and not yet final."""
+        if not self._open:
+            return
+        found = [
+            (opened, _result_of(receipt, applied.height))
+            for receipt in applied.receipts
+            if (opened := self._open.pop(receipt.transaction_id, None)) is not None
+        ]
+        if found:
+            self._decided.setdefault(applied.height, []).extend(found)
+
+    def final(self, height: int) -> None:
+        """Every height up to `height` is final: answer who waits for it."""
+        for reached in sorted(known for known in self._decided if known <= height):
+            for opened, result in self._decided.pop(reached):
+                opened.settle(result)
+
+    # --- ends ------------------------------------------------------------------------------------
+
+    def lost_leadership(self, refused: Refused) -> None:
+        """What waits for a block gets none here."""
+        for opened in self._queue:
+            self._open.pop(opened.transaction.transaction_id, None)
+            opened.refuse(refused)
+        self._queue.clear()
+        self._queue_bytes = 0
+
+    def overwritten(self, transaction_ids: Sequence[bytes]) -> None:
+        """Another leader has replaced a block of these transactions."""
+        for transaction_id in transaction_ids:
+            opened = self._open.pop(transaction_id, None)
+            if opened is not None:
+                opened.refuse(_unknown("another leader replaced the block"))
+
+    def tick(self) -> None:
+        """Time passes; who has waited too long is told that the outcome is not known."""
+        self._tick += 1
+        while self._batches:
+            oldest = self._batches[0]
+            if oldest.missing and oldest.deadline_tick > self._tick:
+                return
+            self._batches.popleft()
+            if oldest.missing:
+                oldest.refuse_all(_unknown("it is not final yet; ask by transaction id"))
+
+    def close(self) -> None:
+        """The node stops: end every wait."""
+        while self._batches:
+            self._batches.popleft().refuse_all(_unknown("the node stopped"))
+        self._open.clear()
+        self._queue.clear()
+        self._decided.clear()
+
+
+def _require_same(body_hash: bytes, transaction: Transaction) -> None:
+    if body_hash != transaction.body_hash:
+        raise Refused(CommonReason.REQUEST_ID_REUSED, "the request id was used for another body")
+
+
+def _unknown(message: str) -> Refused:
+    return Refused(CommonReason.OUTCOME_UNKNOWN, message)
+
+
+def _result_of(receipt: TransactionReceipt, height: int) -> Result:
+    place = receipt.repeat_of or (height, receipt.position)
+    return _result(receipt.transaction_id, receipt.code, receipt.message, place)
+
+
+def _result(transaction_id: bytes, code: int, message: str, place: tuple[int, int]) -> Result:
+    return Result(transaction_id, _reason_of(code) if code else None, message, *place)
