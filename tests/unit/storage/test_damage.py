@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from common.encoding import encode
 from common.errors import StorageFailed
 from common.raft.messages import HardState
+from common.storage.environment import put_rows
 from common.storage.log_store import Head
 from common.storage.ports import SigningRecord
 from common.storage.records import seal
@@ -29,6 +31,7 @@ from tests.kit.stores import (
 )
 
 FLIPS = 1000
+STATE_FLIPS = 150
 PAGE_BYTES = 4096
 META_TXNID_AT = 16 + 24 + 2 * 48 + 8  # page header; magic to mapsize; two trees; last page
 
@@ -48,13 +51,10 @@ def written_log(tmp_path: Path) -> Path:
 
 
 def test_a_thousand_flipped_bytes_are_harmless_or_refused(written_log: Path) -> None:
-    data = written_log / "log" / "data.mdb"
-    whole = data.read_bytes()
     with opened(written_log) as folder:
         expected = everything(folder.open_log())
     refused = 0
-    for number in range(FLIPS):
-        data.write_bytes(flipped(whole, number))
+    for number in flips(written_log / "log" / "data.mdb", FLIPS):
         with opened(written_log) as folder:
             try:
                 found = everything(folder.open_log())
@@ -71,11 +71,8 @@ def test_flips_of_the_state_are_harmless_or_refused(tmp_path: Path) -> None:
     absent = [b"k%04d" % (2 * number + 1) for number in range(400)]
     with opened(path) as folder:
         folder.open_state().write(present.items())
-    data = path / "state" / "data.mdb"
-    whole = data.read_bytes()
     refused = 0
-    for number in range(FLIPS // 4):
-        data.write_bytes(flipped(whole, number))
+    for number in flips(path / "state" / "data.mdb", STATE_FLIPS):
         with opened(path) as folder:
             try:
                 state = folder.open_state()
@@ -90,7 +87,7 @@ def test_flips_of_the_state_are_harmless_or_refused(tmp_path: Path) -> None:
             continue  # back by one whole write: the log makes it good
         assert found == (list(present.values()), [None] * 400), f"flip {number} was read"
         assert dict(scanned) == present
-    assert FLIPS // 16 < refused < FLIPS // 4
+    assert STATE_FLIPS // 4 < refused < STATE_FLIPS
 
 
 def test_every_flipped_byte_of_the_hard_state_is_refused(tmp_path: Path) -> None:
@@ -190,6 +187,48 @@ def test_every_flipped_byte_of_a_small_file_is_refused(written_log: Path, name: 
             folder.open_state()
 
 
+@pytest.mark.parametrize("key", [b"e" + bytes(7) + b"\x32", b"s" + bytes(15) + b"\x20"])
+def test_a_lost_row_at_an_end_is_missed_by_the_head(written_log: Path, key: bytes) -> None:
+    """The last entry, and the last signing record: no neighbour shows that they are gone."""
+    with opened(written_log) as folder:
+        log = folder.open_log()
+        if key.startswith(b"e"):
+            log.recover()
+            log.write([append(entry(3, 50))])
+        log._environment.write(lambda writing: put_rows(writing, [(key, None)]))
+    with opened(written_log) as folder, pytest.raises(StorageFailed, match="head says"):
+        folder.open_log().recover()
+
+
+@pytest.mark.parametrize("lost", [1, 17, 51])
+def test_an_entry_lost_while_in_use_is_missed(written_log: Path, lost: int) -> None:
+    with opened(written_log) as folder:
+        log = folder.open_log()
+        log.recover()
+        key = b"e" + lost.to_bytes(8, "big")
+        log._environment.write(lambda writing: put_rows(writing, [(key, None)]))
+        with pytest.raises(StorageFailed):
+            log.entries(max(1, lost - 3), lost + 1, 1 << 30)
+
+
+def test_a_damaged_key_is_not_read_as_an_absent_one(tmp_path: Path) -> None:
+    path = formatted(tmp_path / "node")
+    with opened(path) as folder:
+        folder.open_state().write((b"k%04d" % (2 * n), b"") for n in range(90))
+    data = path / "state" / "data.mdb"
+    damaged = data.read_bytes().replace(b"k0100", b"k0101")  # still in order
+    data.write_bytes(damaged)
+    for key in (b"k0100", b"k0101"):
+        with opened(path) as folder, pytest.raises(StorageFailed):
+            folder.open_state().get(key)
+    with opened(path) as folder, pytest.raises(StorageFailed):
+        folder.open_state().scan(b"k0100", limit=9)
+    with opened(path) as folder, pytest.raises(StorageFailed):
+        folder.open_state().verify()
+    with opened(path) as folder:
+        assert folder.open_state().get_many([b"k0096", b"k0097"]) == [b"", None]
+
+
 def test_an_entry_under_another_index_is_refused(written_log: Path) -> None:
     """The seal binds a record to its key: a whole record in a wrong place is damage."""
     assert seal(b"e\x01", b"x")[:-4] == seal(b"e\x02", b"x")[:-4]
@@ -197,13 +236,21 @@ def test_an_entry_under_another_index_is_refused(written_log: Path) -> None:
     assert seal(b"ab", b"c") != seal(b"a", b"bc")
 
 
-def flipped(whole: bytes, number: int) -> bytes:
-    """`whole` with one byte changed: of any page that was written, or of one that is not zero."""
-    choice = random.Random(number)
-    damaged = bytearray(whole)
+def flips(data: Path, total: int) -> Iterator[int]:
+    """Change one byte of the file, yield the number of the flip, put the byte back; `total` times.
+
+    Every other flip is of a byte that is not zero, the others are of any page that was written.
+    """
+    whole = data.read_bytes()
     written = range(len(whole.rstrip(b"\x00")))
-    place = choice.choice(written)
-    if number % 2:
-        place = next(at for at in (*written[place:], *written) if whole[at])
-    damaged[place] ^= choice.randrange(1, 256)
-    return bytes(damaged)
+    filled = [place for place in written if whole[place]]
+    with data.open("r+b", buffering=0) as file:
+        for number in range(total):
+            choice = random.Random(number)
+            place = choice.choice(filled if number % 2 else written)
+            file.seek(place)
+            file.write(bytes([whole[place] ^ choice.randrange(1, 256)]))
+            yield number
+            file.seek(place)
+            file.write(whole[place : place + 1])
+    assert data.read_bytes() == whole, "to read a log changes nothing"

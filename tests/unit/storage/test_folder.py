@@ -192,14 +192,18 @@ def test_a_bulk_load_cut_short_is_suspect(tmp_path: Path) -> None:
     assert state_of(path, "boot-1").suspect
 
 
-def test_a_discard_cut_short_is_suspect(tmp_path: Path) -> None:
+@pytest.mark.parametrize("boot", ["boot-1", "boot-2"])
+def test_a_discard_cut_short_is_suspect(tmp_path: Path, boot: str) -> None:
     path = formatted(tmp_path / "node")
     left_unclean(path, "boot-1")
-    state = state_of(path, "boot-2")
+    state = state_of(path, boot)
     state._open = lambda **_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         state.discard()
-    assert state_of(path, "boot-2").suspect
+    state = state_of(path, boot)
+    assert state.suspect
+    state.discard()
+    assert state.verify() == 0
 
 
 def test_a_closed_state_is_neither_read_nor_suspect(tmp_path: Path) -> None:

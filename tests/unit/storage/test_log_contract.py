@@ -62,6 +62,14 @@ def test_new_entries_replace_all_at_and_above_the_first_of_them(log: LogStore) -
     assert [log.term(index) for index in range(1, 6)] == [1, 1, 1, 2, 2]
 
 
+def test_the_terms_of_replaced_entries_are_forgotten(log: LogStore) -> None:
+    log.write([vote(2), append(*entries(1, 1, 4), *entries(2, 4, 8))])
+    log.write([vote(3), append(*entries(3, 3, 7))])
+    assert [log.term(index) for index in range(1, 7)] == [1, 1, 3, 3, 3, 3]
+    log.write([vote(4), append(*entries(4, 1, 3))])
+    assert [log.term(index) for index in range(1, 3)] == [4, 4]
+
+
 def test_the_writes_of_one_group_count_in_their_order(log: LogStore) -> None:
     log.write(
         [
