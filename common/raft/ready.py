@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from common.raft.messages import Entry, HardState, Message
 from common.raft.roles import Role
@@ -10,8 +10,7 @@ from common.raft.roles import Role
 __all__ = ["PersistReceipt", "ReadFailed", "ReadState", "Ready", "RoleChange"]
 
 
-@dataclass(frozen=True, slots=True)
-class PersistReceipt:
+class PersistReceipt(msgspec.Struct, frozen=True):
     """Names one write. The driver hands it back by `Raft.persisted` when the disk has the write."""
 
     number: int
@@ -22,23 +21,20 @@ class PersistReceipt:
     """The end of the log the write leaves."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadState:
+class ReadState(msgspec.Struct, frozen=True):
     """The read `token` may be answered from any state that has applied `index`."""
 
     token: int
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFailed:
+class ReadFailed(msgspec.Struct, frozen=True):
     """The read `token` gets no answer here: this node does not lead, or has too many reads."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class RoleChange:
+class RoleChange(msgspec.Struct, frozen=True):
     """The node's role, term or known leader is new."""
 
     role: Role
@@ -46,8 +42,7 @@ class RoleChange:
     leader_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """One batch of work. Each part is handed out once; the package's docstring says what to do."""
 
     number: int

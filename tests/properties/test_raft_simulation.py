@@ -16,7 +16,7 @@ from common.raft.messages import Append, AppendReply, Entry, HardState, Message,
 from common.raft.roles import Role
 from tests.kit.raft_cluster import Cluster, Node
 
-SEEDS = 240
+SEEDS = 200
 STEPS = 500
 HEALED_ROUNDS = 400
 
