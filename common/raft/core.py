@@ -9,7 +9,7 @@ from common.raft.admission import check_message
 from common.raft.config import RaftConfig
 from common.raft.durability import Durability
 from common.raft.errors import Busy, NotLeader, TooLarge
-from common.raft.following import follow
+from common.raft.following import follow, refuse_stale
 from common.raft.leadership import Leadership
 from common.raft.log import RaftLog
 from common.raft.messages import (
@@ -48,6 +48,7 @@ class Raft:
         "_leadership",
         "_log",
         "_noop",
+        "_number",
         "_outbox",
         "_random_ticks",
         "_reads",
@@ -88,6 +89,7 @@ class Raft:
         self._leader_id: str | None = None
         self._leadership: Leadership | None = None
         self._tally = Tally(config.quorum)
+        self._number = 0
         self._outbox = Outbox()
         self._reads: list[ReadState | ReadFailed] = []
         self._reported = RoleChange(self._role, self._term, self._leader_id)
@@ -256,12 +258,12 @@ class Raft:
         role_change = self._role_change()
         if not (waits or committed or self._reads or role_change) and self._outbox.is_empty:
             return None
-        self._durability.number += 1
+        self._number += 1
         messages, messages_after_persist = self._outbox.take()
         reads = tuple(self._reads)
         self._reads.clear()
         return Ready(
-            number=self._durability.number,
+            number=self._number,
             hard_state=hard_state,
             entries=self._log.since(first_index),
             receipt=self._request_write() if waits else None,
@@ -277,7 +279,7 @@ class Raft:
         return tuple(self._log.hand_out(self._durability.durable_index, *limits))
 
     def _request_write(self) -> PersistReceipt:
-        return self._durability.request(self._hard_state(), self._log.last_index)
+        return self._durability.request(self._number, self._hard_state(), self._log.last_index)
 
     def _role_change(self) -> RoleChange | None:
         seen = RoleChange(self._role, self._term, self._leader_id)
@@ -457,23 +459,17 @@ class Raft:
 
     def _answer_stale(self, message: Message) -> None:
         """Tell a sender that lives in an older term what the term is; replies need no answer."""
-        receiver, node_id = message.sender, self._config.node_id
         if isinstance(message, Vote):
-            self._send_in_term(VoteReply(node_id, receiver, self._term, granted=False))
-        elif isinstance(message, Append):
             self._send_in_term(
-                AppendReply(
-                    sender=node_id,
-                    receiver=receiver,
+                VoteReply(
+                    sender=self._config.node_id,
+                    receiver=message.sender,
                     term=self._term,
-                    round=message.round,
-                    accepted=False,
-                    index=message.prev_index,
-                    hint_index=0,
-                    hint_term=0,
-                    last_index=self._log.last_index,
+                    granted=False,
                 )
             )
+        elif isinstance(message, Append):
+            self._send_in_term(refuse_stale(message, self._term, self._log.last_index))
 
     def _send_in_term(self, message: Message) -> None:
         """Send what shows the term and promises nothing else: the disk must have the term."""

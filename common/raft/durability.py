@@ -27,19 +27,19 @@ class Durability:
     """Follows every write of one node. `durable_index` and `durable_state` survive a crash."""
 
     __slots__ = (
+        "_newest_number",
         "_pending",
         "_requested_state",
         "_unrequested_from",
         "durable_index",
         "durable_state",
-        "number",
     )
 
     def __init__(self, hard_state: HardState, last_index: int) -> None:
         """`hard_state` and `last_index` are what the disk had at the start."""
-        self.number = 0
         self.durable_index = last_index
         self.durable_state = hard_state
+        self._newest_number = 0
         self._requested_state = hard_state
         self._unrequested_from = last_index + 1
         self._pending: deque[tuple[PersistReceipt, int, HardState]] = deque()
@@ -63,9 +63,10 @@ class Durability:
         new_state = None if hard_state == self._requested_state else hard_state
         return new_state, self._unrequested_from
 
-    def request(self, hard_state: HardState, last_index: int) -> PersistReceipt:
-        """A write of all that is unrequested is asked for now, under the current number."""
-        receipt = PersistReceipt(self.number, hard_state.term, last_index)
+    def request(self, number: int, hard_state: HardState, last_index: int) -> PersistReceipt:
+        """A write of all that is unrequested is asked for now. Numbers only grow."""
+        receipt = PersistReceipt(number, hard_state.term, last_index)
+        self._newest_number = number
         self._pending.append((receipt, self._unrequested_from, hard_state))
         self._requested_state = hard_state
         self._unrequested_from = last_index + 1
@@ -78,7 +79,7 @@ class Durability:
         False, and nothing changes, for a receipt handed back before. Raises `InvariantBroken` for
         one that was never given out.
         """
-        if receipt.number > self.number:
+        if receipt.number > self._newest_number:
             raise InvariantBroken(f"{receipt} names a write that was never asked for")
         if not self._pending or receipt.number < self._pending[0][0].number:
             return False

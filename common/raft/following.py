@@ -7,7 +7,7 @@ from common.raft.durability import Durability
 from common.raft.log import RaftLog
 from common.raft.messages import Append, AppendReply
 
-__all__ = ["follow"]
+__all__ = ["follow", "refuse_stale"]
 
 
 def follow(append: Append, log: RaftLog, durability: Durability) -> AppendReply:
@@ -25,6 +25,21 @@ def follow(append: Append, log: RaftLog, durability: Durability) -> AppendReply:
     log.commit_to(min(append.commit, end))
     index = end if append.entries else min(end, durability.durable_index)
     return _reply(append, log, accepted=True, index=index)
+
+
+def refuse_stale(append: Append, term: int, last_index: int) -> AppendReply:
+    """The reply to a leader of an older term: `term` is the term by now."""
+    return AppendReply(
+        sender=append.receiver,
+        receiver=append.sender,
+        term=term,
+        round=append.round,
+        accepted=False,
+        index=append.prev_index,
+        hint_index=0,
+        hint_term=0,
+        last_index=last_index,
+    )
 
 
 def _refuse(append: Append, log: RaftLog) -> AppendReply:

@@ -28,6 +28,7 @@ class Machine:
         self.pending: deque[Write] = deque()
         self.done: list[PersistReceipt] = []
         self.belief = Durability(self.state, 0)
+        self.number = 0
 
     def replace(self, place: int, term: int) -> None:
         """A leader of some term, old entries or new, replaces the log from a place on."""
@@ -39,10 +40,10 @@ class Machine:
         self.state = HardState(self.state.term + 1, "a")
 
     def request(self) -> None:
-        self.belief.number += 1
+        self.number += 1
         state, first = self.belief.unrequested(self.state)
         written = self.log[first - 1 :]
-        receipt = self.belief.request(self.state, len(self.log))
+        receipt = self.belief.request(self.number, self.state, len(self.log))
         self.pending.append((receipt, state or self.disk_state_after(), written))
 
     def disk_state_after(self) -> HardState:
@@ -108,8 +109,7 @@ def test_the_durable_part_survives_every_crash(steps: list[tuple[object, ...]]) 
 
 def test_a_receipt_nobody_gave_out_stops_the_node() -> None:
     belief = Durability(HardState(0, ""), 0)
-    belief.number = 1
-    receipt = belief.request(HardState(1, "a"), 0)
+    receipt = belief.request(1, HardState(1, "a"), 0)
     forged = PersistReceipt(receipt.number, receipt.term, receipt.last_index + 1)
     with pytest.raises(InvariantBroken, match="names no write"):
         belief.complete(forged)
