@@ -190,6 +190,45 @@ def test_a_forged_proof_is_refused(
         refused(root, FORGED_KEY, claimed, forged)
 
 
+def dishonest_proofs() -> dict[str, tuple[bytes, StateProof]]:
+    """Proofs that lead to their root, where the root is that of no state: (root, proof)."""
+    hashed, zeros = key_hash(FORGED_KEY), bytes(32)
+    entry, other = hashed + value_hash(b"42"), zeros + value_hash(b"other")
+    full = b"".join(bytes([n]) * 64 for n in range(16))
+    contents = {
+        "descending": entry + other,
+        "one key with two values": hashed + value_hash(b"41") + entry,
+        "one entry twice": entry + entry,
+        "17 entries": b"".join(sorted([full[at : at + 64] for at in range(0, 1024, 64)] + [entry])),
+        "half an entry more": entry + b"\xff" * 32,
+    }
+    proofs = {
+        name: (stateproof.bucket_hash(content), StateProof(content, ()))
+        for name, content in contents.items()
+    }
+    right = hashed[0] >> 7
+    elsewhere = bytes([hashed[0] ^ 0x80]) + hashed[1:] + value_hash(b"other")
+    misplaced = b"".join(sorted([entry, elsewhere]))
+    for name, content, sibling in (
+        ("an entry of the other half", misplaced, EMPTY_ROOT),
+        ("a short sibling", entry, EMPTY_ROOT[:31]),
+        ("a long sibling", entry, EMPTY_ROOT + b"\0"),
+        ("an empty sibling", entry, b""),
+    ):
+        bucket = stateproof.bucket_hash(content)
+        root = stateproof.branch_hash(sibling + bucket if right else bucket + sibling)
+        proofs[name] = (root, StateProof(content, (sibling,)))
+    return proofs
+
+
+@pytest.mark.parametrize("name", dishonest_proofs())
+def test_a_root_of_no_state_proves_nothing(name: str) -> None:
+    """Even a root made for it does not let through a bucket or a branch that no tree has."""
+    root, proof = dishonest_proofs()[name]
+    for claimed in (b"42", b"41", None):
+        refused(root, FORGED_KEY, claimed, proof)
+
+
 def test_a_good_proof_proves_nothing_else(forged_tree: StateTree) -> None:
     """Another root, key, value or version under the same proof is refused."""
     root, proof = forged_tree.root_at(1), forged_tree.prove(1, FORGED_KEY)
