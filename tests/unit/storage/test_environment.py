@@ -17,7 +17,8 @@ import pytest
 from common.errors import StorageFailed
 from common.raft.storage import Unavailable
 from common.storage import environment as environment_module
-from common.storage.environment import Environment, put_rows
+from common.storage.environment import Environment, Reading, put_rows
+from common.storage.records import seal
 from tests.kit.stores import (
     EVERYTHING,
     append,
@@ -102,6 +103,22 @@ def test_a_disk_near_its_end_is_nearly_full(
         monkeypatch.setattr(environment_module, "DISK_FREE_BYTES_MIN", 1 << 62)
         target.maintain()
         assert target.nearly_full
+
+
+def test_growth_waits_for_a_reader_and_the_reader_for_nothing(tmp_path: Path) -> None:
+    with environment(tmp_path, start=64 * KIB, limit=1 << 24) as target:
+        put(target, [(b"a", b"1")])
+        large: list[tuple[bytes, bytes | None]] = [(b"b%03d" % n, bytes(1000)) for n in range(500)]
+        writer = threading.Thread(target=put, args=(target, large))
+
+        def read(reading: Reading) -> tuple[bool, bytes | None]:
+            writer.start()
+            writer.join(0.2)  # it cannot end: the map it needs is behind the gate
+            return writer.is_alive() and map_bytes(target) == 64 * KIB, reading.get(b"a")
+
+        assert target._read(read) == (True, seal(b"a", b"1"))
+        writer.join()
+        assert target.rows_total() == 501
 
 
 def test_reads_during_growth_are_right(tmp_path: Path) -> None:
@@ -207,6 +224,17 @@ def test_the_slot_of_a_killed_reader_is_freed(tmp_path: Path) -> None:
         free = churn(60)
         assert held > 60 * 4096
         assert free <= held + 3 * 4096
+
+
+def test_a_walk_over_many_pages_misses_no_row(tmp_path: Path) -> None:
+    """Keys that differ by a zero byte at their end lie as close together as keys can."""
+    with environment(tmp_path, start=1 << 20, limit=1 << 26) as target:
+        rows: list[tuple[bytes, bytes | None]] = [(b"k" + bytes(n), b"%d" % n) for n in range(510)]
+        put(target, rows)
+        assert list(target.walk(b"\x00", b"\xff")) == rows
+        large: list[tuple[bytes, bytes | None]] = [(b"%02d" % n, bytes(1 << 20)) for n in range(20)]
+        put(target, large)
+        assert [key for key, _ in target.walk(b"0", b"9")] == [key for key, _ in large]
 
 
 # --- forks

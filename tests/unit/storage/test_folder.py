@@ -120,6 +120,35 @@ def test_a_killed_process_leaves_what_it_wrote_and_no_lock(tmp_path: Path) -> No
             assert state.get(b"applied") == b"8"
 
 
+@pytest.mark.parametrize("acknowledged", [1, 7, 40])
+def test_what_was_acknowledged_before_a_kill_is_there_after_it(
+    tmp_path: Path, acknowledged: int
+) -> None:
+    path = formatted(tmp_path / "node")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from tests.kit.stores import opened, vote, append, entry, sign\n"
+        "with opened(Path(sys.argv[1])) as folder:\n"
+        "    log = folder.open_log()\n"
+        "    log.recover()\n"
+        "    log.write([vote(1)])\n"
+        "    for index in range(1, 100_000):\n"
+        "        log.write([append(entry(1, index)), sign(index)])\n"
+        "        print(index, flush=True)\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        for _ in range(acknowledged):
+            last = int(running.stdout.readline())
+        running.kill()
+    with opened(path) as folder:
+        image, found, _, signed = everything(folder.open_log())
+    assert image.last_index >= last
+    assert found == list(entries(1, 1, image.last_index + 1))
+    assert signed[last] == bytes(32)
+
+
 # --- state that may be torn
 
 
