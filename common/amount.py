@@ -10,7 +10,7 @@ Rules:
   GRM. A unit outside these kinds (a box, a bundle) is its own base unit and counts whole ones.
 - Decimal text is read digit by digit into integers. There is no float and no decimal arithmetic,
   and nothing is rounded in silence: digits that the currency or the base unit cannot hold are
-  refused unless they are zeros, and the `scale_*` functions say in their names which way they round.
+  refused unless they are zeros, and each `scale_*` function says in its name which way it rounds.
 
     minor_units("12.34", "CNY") == 1234
     base_quantity("24.75", "TNE") == 24_750_000

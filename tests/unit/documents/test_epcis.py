@@ -70,11 +70,13 @@ def test_a_bare_event_is_read() -> None:
     assert (read.kind, len(read.events)) == ("ObjectEvent", 1)
 
 
-def test_a_decimal_quantity_is_exact() -> None:
-    entry = {"epcClass": "urn:epc:class:lgtin:9520001.000101.H", "quantity": 24.75, "uom": "TNE"}
-    ((_, quantity),) = read_epcis(document(event(quantityList=[entry]))).events[0].quantities
+def test_a_decimal_quantity_is_exact_beyond_what_a_float_can_hold() -> None:
+    entry = {"epcClass": "urn:epc:class:lgtin:9520001.000101.H", "quantity": 0, "uom": "KGM"}
+    data = document(event(quantityList=[entry]))
+    data = data.replace(b'"quantity": 0', b'"quantity": 9007199254740.993')
+    ((_, quantity),) = read_epcis(data).events[0].quantities
     assert quantity is not None
-    assert quantity.base == 24_750_000
+    assert quantity.base == 9_007_199_254_740_993
 
 
 @pytest.mark.parametrize(

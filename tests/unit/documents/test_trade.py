@@ -96,6 +96,13 @@ def test_the_invoice_that_names_an_order_of_the_folder_is_preferred(tmp_path: Pa
     assert [each.file for each in trade.documents if not each.used] == ["a-first.xml"]
 
 
+def test_a_correction_is_no_trade(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "order", "invoice")
+    correction = (SAMPLES / "invoice.xml").read_text().replace(">111870.00", ">-111870.00")
+    (folder / "a-correction.xml").write_text(correction.replace("INV-2025-0588", "COR-1"))
+    assert read_trade(folder).invoice_id == "INV-2025-0588"
+
+
 def test_goods_in_different_units_are_a_lot_by_weight(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "despatch-advice", "invoice", "order")
     advice = folder / "despatch-advice.xml"

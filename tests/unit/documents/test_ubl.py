@@ -83,7 +83,7 @@ LINES = '<cbc:LineExtensionAmount currencyID="CNY">99000.00</cbc:LineExtensionAm
         (LINES, LINES.replace("99000.00", "99000.01"), ["BR-CO-10", "BR-CO-13"]),
         ("9520001000010", "9520001000011", ["IDENTIFIER"]),
         ("91999900MA05TEE014", "91999900MA05TEE015", ["IDENTIFIER"]),
-        ('unitCode="TNE">24.75', 'unitCode="XXX">24.75', ["UNIT"]),
+        ('unitCode="TNE">24.75', 'unitCode="QQQ">24.75', ["UNIT"]),
         ('unitCode="TNE">24.75', 'unitCode="T">24.75', ["UNIT"]),
         ("4000.00", "4001.00", ["PEPPOL-EN16931-R120"]),
         ("<cbc:IssueDate>2025-06-12</cbc:IssueDate>", "", ["ISSUE-DATE"]),
