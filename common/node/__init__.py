@@ -7,9 +7,12 @@ checks. Everything it wants done it asks of its `NodePorts`. The same node runs 
 (asyncio, gRPC, LMDB) and in the deterministic simulation (virtual time, disks that crash to order).
 
     ports.py        what a node asks of the world; settings and limits; results     (pure)
-    frames.py       what nodes say to each other                                    (pure)
+    frames.py       what nodes say to each other; mailbox.py: one frame for each        (pure)
+    writes.py       writes on their way to the disk, and what waits for them        (pure)
+    recovery.py     starting from what the disk has                                 (pure)
     clocks.py       whether this clock agrees with those of a quorum                (pure)
     pending.py      the blocks between the applied height and the end of the log    (pure)
+    reads.py        reads that wait for the leader's proof and for finality         (pure)
     submission.py   the door: from submitted bytes to one result for each           (pure)
     finality.py     signatures, certificates, evidence, and catching up on them     (pure)
     node.py         the Ready loop that joins Raft, ledger, door and finality       (pure)

@@ -74,11 +74,30 @@ class Finality:
         self._votes: dict[int, dict[str, SignedVote]] = {}
         self._newest: dict[str, SignedVote] = {}
         self._early: dict[int, Certificate] = {}
+        self._shown_by: set[str] = set()
+        self._shown_by_needed = 0
+        self._certified_seen = ledger.certified_through
+        self._lag_ticks = 0
 
     @property
     def signed_height(self) -> int:
         """The newest height whose signing record is on the disk."""
         return self._recorded_height
+
+    # --- starting again --------------------------------------------------------------------------
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether this node may vote and sign.
+
+        After a restart it may once so many peers have shown what they hold of its signatures as
+        are needed for a certificate beside itself: a disk that was lost or put back would show.
+        """
+        return len(self._shown_by) >= self._shown_by_needed
+
+    def wait_for_peers(self) -> None:
+        """This node has run before."""
+        self._shown_by_needed = self._ledger.node_set.quorum - 1
 
     # --- signing ---------------------------------------------------------------------------------
 
@@ -88,7 +107,7 @@ class Finality:
         One record covers all heights below it that it follows, since its header commits to them.
         """
         height = self._ledger.applied_height
-        if height <= max(self._signed_height, self._ledger.final_height):
+        if not self.is_armed or height <= max(self._signed_height, self._ledger.final_height):
             return None
         self._signed_height = height
         return SigningRecord(self._history, height, self._ledger.header_hash, self._term_of(height))
@@ -232,6 +251,14 @@ class Finality:
 
     # --- catching up -----------------------------------------------------------------------------
 
+    def tick(self) -> int:
+        """Time passes. For how many ticks certificates have lagged behind blocks, unmoving."""
+        seen = self._ledger.certified_through
+        lagging = seen < self._ledger.applied_height and seen == self._certified_seen
+        self._lag_ticks = self._lag_ticks + 1 if lagging else 0
+        self._certified_seen = seen
+        return self._lag_ticks
+
     @property
     def request(self) -> CertificateRequest:
         """What to ask a peer."""
@@ -275,7 +302,7 @@ class Finality:
             self._keep(shown[-1])
         return shown
 
-    def receive_reply(self, reply: CertificateReply) -> bool:
+    def receive_reply(self, sender: str, reply: CertificateReply) -> bool:
         """Take a reply in. True where there is more to ask the same peer for at once."""
         before = self._ledger.certified_through
         for certificate in reply.certificates[: REPLY_HEIGHTS_MAX + 1]:
@@ -286,6 +313,7 @@ class Finality:
                 self._early[certificate.height] = certificate
         for signed in reply.votes:
             self.receive_vote(signed)
+        self._shown_by.add(sender)
         full = len(reply.certificates) >= REPLY_HEIGHTS_MAX
         return full and self._ledger.certified_through > before
 

@@ -30,6 +30,7 @@ from common.node.ports import NodePorts, NodeSettings, Result
 from common.node.reads import ReadReply, Reads
 from common.node.recovery import Recovered, entries_between, recover
 from common.node.submission import Door
+from common.node.writes import LogWrites
 from common.raft.core import Raft, RaftConfig
 from common.raft.messages import Append, Entry, HardState
 from common.raft.ready import PersistReceipt, Ready, RoleChange
@@ -88,16 +89,15 @@ class Node:
         self._voters = tuple(node.node_id for node in genesis.node_set.nodes)
         peers = tuple(voter for voter in self._voters if voter != node_id)
         self._mailbox = Mailbox(peers, ports.send, ports.now_unix_ms)
-        self._clocks = Clocks(peers, genesis.node_set.quorum)
+        self._clocks = Clocks(
+            peers, genesis.node_set.quorum, self.settings.clock_ahead_ms_max, ports.now_unix_ms
+        )
         self._committed: deque[Entry] = deque()
-        self._writes: deque[list[Callable[[], None]]] = deque()
+        self._writes = LogWrites(ports, self._drive)
         self._driving = False
         self._ticks = 0
-        self._arming: set[str] | None = None
         self._answered: set[str] = set()
         self._settled_height = 0
-        self._lag_ticks = 0
-        self._lag_seen = 0
         self._disk_nearly_full = False
 
     # --- what can be seen ------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class Node:
         except Refused:
             self.rubbish += 1
             return
-        self._clocks.heard(sender, decoded.clock_unix_ms - self._ports.now_unix_ms())
+        self._clocks.heard(sender, decoded.clock_unix_ms)
         self._drive(partial(self._receive, sender, decoded.items))
 
     def submit(
@@ -225,9 +225,9 @@ class Node:
             persisted = partial(self._persisted, ready, ready.receipt)
             if ready.must_sync:
                 write = LogWrite(hard_state=ready.hard_state, entries=ready.entries)
-                self._write(write, persisted)
+                self._writes.ask(write, persisted)
             else:
-                self._after_writes(persisted)
+                self._writes.after_all(persisted)
         self._committed.extend(ready.committed)
         for answer in ready.reads:
             self._reads.answered(answer, self.ledger.final_height)
@@ -236,24 +236,6 @@ class Node:
         for message in ready.messages_after_persist:
             self._mailbox.say(message.receiver, message)
         self.raft.persisted(receipt)
-
-    def _write(self, write: LogWrite, done: Callable[[], None]) -> None:
-        self._writes.append([done])
-        self._ports.write_log(write, self._written)
-
-    def _after_writes(self, done: Callable[[], None]) -> None:
-        """Call `done` when every write asked for so far is on the disk."""
-        if self._writes:
-            self._writes[-1].append(done)
-        else:
-            done()
-
-    def _written(self) -> None:
-        self._drive(self._finish_write)
-
-    def _finish_write(self) -> None:
-        for done in self._writes.popleft():
-            done()
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -273,7 +255,11 @@ class Node:
             self._ports.alarm,
         )
         self._door = Door(
-            self.ledger, self.settings, self._check_signatures, self._closed, self._agreed_now
+            self.ledger,
+            self.settings,
+            self._check_signatures,
+            self._closed,
+            self._clocks.agreed_now_unix_ms,
         )
         self._reads = Reads(self.settings)
         self._start_raft(recovered)
@@ -299,8 +285,8 @@ class Node:
         self.raft = Raft(config, hard_state, self._log, self._ports.random_ticks, self._first_block)
         self.raft.forbid_truncation(max(self._finality.signed_height, ledger.final_height))
         if image.last_index or image.hard_state is not None:
-            self._arming = set()
-            self._ask_what_was_signed()
+            self._finality.wait_for_peers()
+            self._mailbox.say_all(self._finality.request)
 
     # --- peers -----------------------------------------------------------------------------------
 
@@ -324,7 +310,7 @@ class Node:
             case _:
                 if item.sender != sender:
                     raise Refused(CommonReason.INVALID_ARGUMENT, "a message in another's name")
-                if self._arming is not None:
+                if not self._finality.is_armed:
                     return
                 if isinstance(item, Append):
                     self._receive_append(item)
@@ -332,21 +318,8 @@ class Node:
                     self.raft.step(item)
 
     def _receive_reply(self, sender: str, reply: CertificateReply) -> None:
-        if self._finality.receive_reply(reply):
+        if self._finality.receive_reply(sender, reply):
             self._mailbox.say(sender, self._finality.request)
-        if self._arming is not None:
-            self._arming.add(sender)
-            self._arm_if_enough()
-
-    def _arm_if_enough(self) -> None:
-        """Vote and sign again, once so many peers have shown what they hold of this node."""
-        assert self._arming is not None
-        if len(self._arming) >= self._genesis.node_set.quorum - 1:
-            self._arming = None
-
-    def _ask_what_was_signed(self) -> None:
-        self._mailbox.say_all(self._finality.request)
-        self._arm_if_enough()
 
     def _receive_append(self, append: Append) -> None:
         """Let Raft see what this node may acknowledge: whole blocks, not too far ahead in time."""
@@ -411,10 +384,10 @@ class Node:
             self._pending.applied(index)
             self._door.decided(applied)
             self._finality.applied(index)
-        record = self._finality.to_sign() if self._arming is None else None
+        record = self._finality.to_sign()
         if record is not None:
             self.raft.forbid_truncation(record.height)
-            self._write(LogWrite(signing=record), partial(self._signed, record))
+            self._writes.ask(LogWrite(signing=record), partial(self._signed, record))
 
     def _signed(self, record: SigningRecord) -> None:
         for vote in self._finality.recorded(record):
@@ -435,7 +408,7 @@ class Node:
         """Make blocks of what waits while few are in flight: load makes blocks larger, not more."""
         while self._may_propose():
             taken = self._door.take()
-            if not taken and self._agreed_now() < self._idle_until_unix_ms():
+            if not taken and self._clocks.agreed_now_unix_ms() < self._idle_until_unix_ms():
                 return
             block = self._next_block(tuple(opened.raw for opened in taken))
             parsed = [opened.transaction for opened in taken]
@@ -458,7 +431,7 @@ class Node:
         return self._pending.last_time_unix_ms + self.settings.idle_block_ms
 
     def _next_block(self, transactions: tuple[bytes, ...]) -> Block:
-        time_unix_ms = max(self._pending.last_time_unix_ms + 1, self._agreed_now())
+        time_unix_ms = max(self._pending.last_time_unix_ms + 1, self._clocks.agreed_now_unix_ms())
         return Block(time_unix_ms, transactions)
 
     def _first_block(self) -> bytes:
@@ -467,11 +440,6 @@ class Node:
         pending = PendingBlock(self.raft.term, block, (), verified=True)
         self._put_block(self._pending.last_index + 1, pending)
         return encode(block)
-
-    def _agreed_now(self) -> int:
-        """This clock, or that of the quorum where this one is too far off to go by."""
-        now, deviation = self._ports.now_unix_ms(), self._clocks.deviation()
-        return now + deviation if abs(deviation) > self.settings.clock_ahead_ms_max else now
 
     def _closed(self) -> Refused | None:
         """Why no transaction is taken in now, if so."""
@@ -511,37 +479,23 @@ class Node:
         self._door.tick()
         self._reads.tick()
         self._disk_nearly_full = self._log.nearly_full or self._state.nearly_full
-        if self._arming is None:
+        if self._finality.is_armed:
             self.raft.tick()
             self._leave_office_if_clock_is_off()
             self._catch_up()
         elif self._ticks % self.settings.catch_up_ticks == 0:
-            self._ask_what_was_signed()
+            self._mailbox.say_all(self._finality.request)
 
     def _leave_office_if_clock_is_off(self) -> None:
-        """Hand over to the follower with the longest log among those with the right time."""
-        deviation = self._clocks.deviation()
-        delta = self.settings.clock_ahead_ms_max
-        if not self._leads() or abs(deviation) <= delta:
-            return
-        self._ports.alarm("clock-off", ahead_ms=-deviation)
-        right = [
-            peer
-            for peer in self.raft.progress
-            if (offset := self._clocks.offset(peer.node_id)) is not None
-            and abs(offset - deviation) <= delta
-        ]
-        if right:
-            self.raft.transfer_leadership(max(right, key=lambda peer: peer.match).node_id)
+        if self._clocks.is_off and self._leads():
+            self._ports.alarm("clock-off", ahead_ms=-self._clocks.deviation)
+            successor = self._clocks.successor(self.raft.progress)
+            if successor is not None:
+                self.raft.transfer_leadership(successor)
 
     def _catch_up(self) -> None:
-        """Ask the next peer when certificates lag and nothing has come for a while."""
-        seen = self.ledger.certified_through
-        if seen >= self.ledger.applied_height or seen != self._lag_seen:
-            self._lag_seen, self._lag_ticks = seen, 0
-            return
-        self._lag_ticks += 1
-        if self._lag_ticks % self.settings.catch_up_ticks == 0:
-            peers = self._mailbox.peers
-            turn = self._lag_ticks // self.settings.catch_up_ticks
-            self._mailbox.say(peers[turn % len(peers)], self._finality.request)
+        """Where certificates lag without progress, ask one peer after the other."""
+        peers, turn = self._mailbox.peers, self._finality.tick()
+        if peers and turn and turn % self.settings.catch_up_ticks == 0:
+            place = turn // self.settings.catch_up_ticks
+            self._mailbox.say(peers[place % len(peers)], self._finality.request)
