@@ -19,6 +19,7 @@ from common.raft.quorum import certificate_quorum
 
 __all__ = [
     "CHAINS",
+    "FOUNDING_USERS",
     "MEMBERS",
     "NETWORK",
     "PARAMETERS",
