@@ -160,7 +160,7 @@ def open_as(reader: ReaderKey, sealed: bytes, context: bytes) -> bytes:
         raise SealBroken("a sealed content key has another length")
     try:
         return _SUITE.decrypt(sealed, reader._private, info=context)  # noqa: SLF001 (its only user)
-    except (InvalidTag, ValueError):
+    except InvalidTag:
         raise SealBroken("the content key is not sealed to this reader and context") from None
 
 

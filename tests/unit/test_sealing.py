@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,8 @@ NONCE = bytes(range(12))
 CONTEXT = b"document/1"
 READER = ReaderKey(b"\x11" * 32)
 OTHER = ReaderKey(b"\x22" * 32)
+
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 # Points of small order: https://cr.yp.to/ecdh.html, "How do I validate Curve25519 public keys?"
 SMALL_ORDER = [
@@ -89,6 +92,20 @@ def test_a_content_key_opens_only_for_its_reader(context: bytes, place: int) -> 
     broken(lambda: open_as(READER, sealed, context + b"\0"))
     broken(lambda: open_as(OTHER, sealed, context))
     assert seal_to(READER.public_key, KEY, context) != sealed
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_only_a_key_is_taken_for_a_content_key(size: int) -> None:
+    """Bytes of another length, well sealed to the reader, are no content key."""
+    reader = X25519PublicKey.from_public_bytes(READER.public_key)
+    sealed = SUITE.encrypt(bytes(size), reader, info=CONTEXT)
+    broken(lambda: open_as(READER, sealed, CONTEXT))
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_an_encapsulated_key_of_small_order_does_not_open(point: bytes) -> None:
+    """A sender's point that makes the shared secret zero is no error but a broken seal."""
+    broken(lambda: open_as(READER, point + bytes(48), CONTEXT))
 
 
 def test_the_seal_to_a_reader_is_rfc_9180() -> None:

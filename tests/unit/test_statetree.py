@@ -219,6 +219,25 @@ def test_a_large_tree_grows_its_arrays_and_stays_right() -> None:
             verify_state(root, key(number), value, tree.prove(version, key(number)))
 
 
+def test_single_changes_leave_every_old_version_provable() -> None:
+    """Blocks that change one or two keys each: every key is provable at each kept version."""
+    store, random = RowStore(), Random(5)
+    tree, rows = StateTree.build(store, 0, [(key(n), b"0") for n in range(120)])
+    store.rows.update(rows)
+    states: list[State] = [{key(n): b"0" for n in range(120)}]
+    for version in range(1, 31):
+        batch: Batch = {
+            key(random.randrange(130)): random.choice([b"%d" % version, b"%d" % version, None])
+            for _ in range(random.choice([1, 2]))
+        }
+        store.write(tree.update(version, batch.items()))
+        states.append(applied(states[-1], batch))
+    for version, state in enumerate(states):
+        for number in range(130):
+            proof = tree.prove(version, key(number))
+            verify_state(tree.root_at(version), key(number), state.get(key(number)), proof)
+
+
 def test_golden_roots() -> None:
     """The roots of three known states never change: they are in headers."""
     store = RowStore()
