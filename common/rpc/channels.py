@@ -7,7 +7,9 @@ nodes.move_on()                                    # the next one, by turns
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -15,7 +17,10 @@ from common.crypto.pki import Credential
 from common.errors import CommonReason, Refused
 from common.network import Network
 from common.rpc.server import MESSAGE_BYTES_MAX
-from common.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub, LedgerServiceStub
+from common.v1.ledger_service_pb2_grpc import LedgerServiceStub
+
+if TYPE_CHECKING:
+    from common.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
 
 __all__ = ["CHANNEL_OPTIONS", "NodeChannel", "Nodes", "open_channel"]
 
@@ -60,6 +65,10 @@ class Nodes:
             channel = open_channel(node.address, credential, network.authority_pem)
             self._nodes.append(NodeChannel(node.node_id, channel, LedgerServiceStub(channel)))
         self._current = 0
+
+    def fork(self) -> Nodes:
+        """The same connections with a current node of its own. Only the original is closed."""
+        return copy.copy(self)
 
     def __len__(self) -> int:
         return len(self._nodes)

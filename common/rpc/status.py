@@ -10,7 +10,8 @@ the refusal. The status message begins with the reason's name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import grpc
 from google.protobuf.any_pb2 import Any
@@ -20,7 +21,7 @@ from google.rpc.status_pb2 import Status
 
 from common.errors import CommonReason, Kind, Reason, Refused
 
-__all__ = ["CODES", "DETAILS_KEY", "refused_by", "status_of"]
+__all__ = ["CODES", "DETAILS_KEY", "refusals", "refused_by", "status_of"]
 
 DETAILS_KEY = "grpc-status-details-bin"
 """The metadata key of the binary status. Source: https://github.com/grpc/proposal, A6 and L44."""
@@ -87,6 +88,15 @@ def refused_by(error: grpc.aio.AioRpcError) -> Refused:
     if reason is None:
         return Refused(fallback, message, reason_name=info.reason, **metadata)
     return Refused(reason, message, **metadata)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn a gRPC call that fails inside into the `Refused` it carries."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise refused_by(error) from None
 
 
 def _error_info(error: grpc.aio.AioRpcError) -> ErrorInfo | None:

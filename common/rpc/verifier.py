@@ -14,8 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
+from common.crypto.merkle import MerkleTree
 from common.crypto.signing import Verify, verify
+from common.encoding import decode
 from common.errors import CommonReason, Reason, Refused, reason_of
+from common.ledger.block import Block as StoredBlock
 from common.ledger.block import Event, TransactionReceipt
 from common.ledger.evidence import (
     Final,
@@ -170,10 +173,10 @@ class Verifier:
         `body_hash`, where it is known, is that of the body asked for: a receipt of another body
         under the same request id says nothing about it.
         """
+        if result.height == 0:
+            return _refused_at_the_door(result, transaction_id)
         if result.transaction_id != transaction_id:
             raise _untrue("the result is of another transaction")
-        if result.height == 0:
-            return _refused_at_the_door(result)
         if block is None:
             raise _untrue("the block of the result is missing")
         final = self.certified(block)
@@ -216,6 +219,23 @@ class Verifier:
         with judging():
             return final, verify_leaves(final, leaves)
 
+    def whole(
+        self, block: CertifiedHeader, leaves: Sequence[bytes], body: bytes, height: int
+    ) -> tuple[Final, list[Leaf]]:
+        """The final block at `height` with all its leaves and its canonical body.
+
+        Raises `Untrue`.
+        """
+        final, found = self.leaves(block, leaves)
+        with judging():
+            decoded = decode(StoredBlock, body)
+        transactions = MerkleTree(decoded.transactions).root
+        if (final.height, final.header.transaction_root) != (height, transactions) or (
+            decoded.time_unix_ms != final.header.time_unix_ms
+        ):
+            raise _untrue("the body is not that of the block asked for")
+        return final, found
+
     def proven(self, final: Final, proof: EventProof) -> ProvenLeaf:
         """One leaf of a final block. Raises `Untrue`."""
         with judging():
@@ -229,10 +249,10 @@ class Verifier:
         return newest.final if (newest.header, newest.certificate) == shown else None
 
 
-def _refused_at_the_door(result: TransactionResult) -> Outcome:
+def _refused_at_the_door(result: TransactionResult, transaction_id: bytes) -> Outcome:
     if result.code == 0:
         raise _untrue("a transaction took effect in no block")
-    return Outcome(result.transaction_id, result.code, result.message)
+    return Outcome(transaction_id, result.code, result.message)
 
 
 def _untrue(message: str) -> Untrue:
