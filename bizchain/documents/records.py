@@ -118,7 +118,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The key data of one UBL document. `kind` is the name of its root element."""
+    """The key data of one UBL document. `kind` is the name of its root element.
+
+    `keeper` is who takes the goods in: the weighing party, or the party they are delivered to.
+    """
 
     kind: str
     id: str
@@ -127,6 +130,7 @@ class Document:
     seller: Party | None = None
     buyer: Party | None = None
     carrier: Party | None = None
+    keeper: Party | None = None
     currency: str | None = None
     lines: tuple[Line, ...] = ()
     totals: Totals = Totals()

@@ -11,7 +11,8 @@ Rules, in this order; whatever had to be derived or does not agree is said in `t
    the order it names, else the one its despatch advice names, else the first; the despatch and
    receipt advices that name that order, else the first. Corrections and credit notes are no trade.
 3. Parties: the invoice's, else the order's, else the despatch or receipt advice's. The carrier is
-   any document's, else None.
+   any document's, else None. The warehouse is who weighed the goods, else who received them, or
+   was to, unless that is the buyer or seller; else None.
 4. Amount and currency: the invoice's payable, else the order's.
 5. Goods: the receipt advice's lines (what arrived), else the despatch advice's (what left), else
    the invoice's (what is paid), else the order's. Lines without a positive quantity are left out.
@@ -80,6 +81,7 @@ class Trade:
     seller: Party
     buyer: Party
     carrier: Party | None
+    warehouse: Party | None
     goods: tuple[Goods, ...]
     lot: Lot
     weight_grams: int | None
@@ -160,6 +162,7 @@ def derive_trade(documents: Sequence[tuple[str, Document]], notes: Iterable[str]
         seller=seller,
         buyer=buyer,
         carrier=carrier,
+        warehouse=choice.warehouse((seller, buyer)),
         goods=goods,
         lot=lot,
         weight_grams=weight,
@@ -217,6 +220,15 @@ class _Choice:
     def carrier(self) -> Party | None:
         """The carrier of any chosen document."""
         return next((each.carrier for each in self.used if each.carrier is not None), None)
+
+    def warehouse(self, traders: tuple[Party, Party]) -> Party | None:
+        """Who keeps the goods, if it is neither of the traders."""
+        names = [party.name.casefold() for party in traders]
+        for document in (self.weighing, self.receipt, self.despatch, self.order):
+            keeper = document.keeper if document is not None else None
+            if keeper is not None and keeper.name.casefold() not in names:
+                return keeper
+        return None
 
     def payable(self) -> tuple[str, int, str] | None:
         """(currency, minor units, kind of document)."""

@@ -11,6 +11,7 @@ __all__ = [
     "BUYER_PATHS",
     "CARRIER_PATHS",
     "ITEM_IDENTIFIERS",
+    "KEEPER_PATHS",
     "LINE_AMOUNT_PATHS",
     "LINE_PATHS",
     "NAMESPACES",
@@ -46,6 +47,11 @@ CARRIER_PATHS: Final = (
     "cac:Shipment/cac:Delivery/cac:CarrierParty",
     "cac:Delivery/cac:CarrierParty",
     "cac:FreightForwarderParty",
+)
+KEEPER_PATHS: Final = (
+    "cac:WeighingParty",
+    "cac:DeliveryCustomerParty/cac:Party",
+    "cac:Delivery/cac:DeliveryParty",
 )
 REFERENCE_PATHS: Final = (
     ("order", "cac:OrderReference/cbc:ID"),

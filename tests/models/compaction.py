@@ -128,7 +128,7 @@ class CompactionModel(Model[CompactionState]):
         if node.base < base:
             yield changed(f"its log is compacted to {base}", node._replace(base=base))
         if not state.struck and self.rules.misfortune is Misfortune.DISK_LOST:
-            yield changed("its disk is lost", node._replace(alive=False), struck=True)
+            yield changed("its disk is lost", lost(node), struck=True)
 
     @staticmethod
     def _grown(state: CompactionState, node: Node, others: list[Node]) -> Node | None:
@@ -164,7 +164,12 @@ class CompactionModel(Model[CompactionState]):
 
 def after_power_loss(node: Node) -> Node:
     """A node replays its log over its last whole state; with a gap between them it cannot start."""
-    return node._replace(durable=0, alive=node.alive and node.durable >= node.base)
+    return node._replace(durable=0) if node.durable >= node.base else lost(node)
+
+
+def lost(node: Node) -> Node:
+    """A node that never comes back: the signatures it sent are all that is left of it."""
+    return Node(signed=node.signed, alive=False)
 
 
 def _committed(state: CompactionState) -> CompactionState:
@@ -175,7 +180,7 @@ def _committed(state: CompactionState) -> CompactionState:
 
 
 def _variant(
-    name: str, rules: CompactionRules, *broken: str, stuck: bool = False, states_min: int = 1_000
+    name: str, rules: CompactionRules, *broken: str, stuck: bool = False, states_min: int = 800
 ) -> Variant:
     expected = Expected(frozenset(broken), stuck)
     return Variant(name, CompactionModel(rules), expected, states_min)

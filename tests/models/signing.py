@@ -291,6 +291,11 @@ VARIANTS: tuple[Variant, ...] = (
         stuck=True,
     ),
     _variant(
+        "control: signing on append, 4 nodes, after a fourth unlucky term",
+        SigningRules(when=When.ON_APPEND, adverse_terms=4),
+        stuck=True,
+    ),
+    _variant(
         "control: signing on append, 5 nodes",
         SigningRules(nodes=5, certificate=4, when=When.ON_APPEND),
         stuck=True,

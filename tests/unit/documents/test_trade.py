@@ -34,6 +34,8 @@ def test_the_sample_folder_is_a_trade() -> None:
     assert trade.buyer.name == "Linjiang Bridge Engineering Co., Ltd."
     assert trade.carrier is not None
     assert trade.carrier.name == "Jinghu Logistics Co., Ltd."
+    assert trade.warehouse is not None
+    assert trade.warehouse.name == "Putuo Port Warehouse Co., Ltd."
     assert trade.lot == Lot("Hot-rolled coil Q235B 5.75 x 1500", 24_750_000, "GRM")
     assert trade.weight_grams == 24_830_000
     assert (trade.currency, trade.payable_minor) == ("CNY", 11_187_000)
@@ -56,6 +58,13 @@ def test_goods_come_from_the_next_document_where_one_is_missing(tmp_path: Path) 
     assert trade.lot.quantity == 24_750_000
     (folder / "weight-statement.xml").unlink()
     assert "the weight is that of the goods themselves" in read_trade(folder).notes
+
+
+def test_the_buyer_who_receives_the_goods_is_no_warehouse(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "despatch-advice", "invoice")
+    buyer = "Linjiang Bridge Engineering Co., Ltd."
+    edit(folder, "despatch-advice", "Putuo Port Warehouse Co., Ltd.", buyer)
+    assert read_trade(folder).warehouse is None
 
 
 def test_an_order_alone_gives_the_amount_and_says_so(tmp_path: Path) -> None:
@@ -164,6 +173,8 @@ def test_the_official_ubl_documents_are_a_trade() -> None:
     assert (trade.currency, trade.payable_minor) == ("EUR", 72_900)
     assert (trade.lot.quantity, trade.lot.unit) == (90_000, "GRM")
     assert trade.weight_grams == 25_730_000
+    assert trade.warehouse is not None
+    assert trade.warehouse.name == "LEONARDO"
     assert sorted(each.document.kind for each in trade.documents if each.used) == [
         "DespatchAdvice",
         "Invoice",
