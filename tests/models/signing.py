@@ -320,13 +320,13 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     _variant(
         "control: a wiped node rejoins, 3 nodes",
-        SigningRules(nodes=3, certificate=2, wiped_nodes_rejoin=True),
+        SigningRules(nodes=3, certificate=2, wiped_nodes_rejoin=True, adverse_terms=2),
         LOST,
         TWO_CERTIFICATES,
     ),
     _variant(
         "control: two wiped nodes rejoin, 4 nodes",
-        SigningRules(wiped_nodes_rejoin=True),
+        SigningRules(wiped_nodes_rejoin=True, adverse_terms=2),
         LOST,
         TWO_CERTIFICATES,
         stuck=True,
