@@ -1,6 +1,6 @@
 """What the typed clients of both chains share: acting as somebody, and reading proven rows.
 
-    class BusinessClient(TypedClient[Operation]):
+    class BusinessClient(TypedClient):
         operation_type = Operation
 
         async def issue_receipt(self, receipt_id: str) -> Outcome:
@@ -28,23 +28,21 @@ from common.ledger.compose import Author, compose
 from common.ledger.evidence import Final, verify_entry
 from common.ledger.state import Table
 from common.ledger.transaction import transaction_id_of
-from common.ledger.window import VALIDITY_MAX_MS
 from common.rpc.channels import NodeChannel
-from common.rpc.client import Found, LedgerClient
+from common.rpc.client import VALID_MS, ClientPorts, Found, LedgerClient
 from common.rpc.verifier import Outcome, Untrue, judging
 from common.v1.ledger_service_pb2 import CertifiedHeader, StateEntry
 from common.v1.transaction_pb2 import SignedTransaction, TransactionBody
 
-__all__ = ["PAGES_MAX", "Row", "RowsPage", "TypedClient"]
+__all__ = ["CALL_SECONDS", "PAGES_MAX", "PAGE_ROWS", "Row", "RowsPage", "TypedClient"]
 
-M = TypeVar("M", bound=Message)
 V = TypeVar("V", bound=Canonical)
 
 PAGE_ROWS = 500
+CALL_SECONDS = 5.0
 PAGES_MAX = 200
 """A list longer than this many pages is refused: read it in parts."""
 SECONDS = 60.0
-VALID_MS = 300_000
 
 
 class Row(NamedTuple, Generic[V]):
@@ -66,16 +64,22 @@ class RowsPage(Protocol):
     def next_page_token(self) -> str: ...
 
 
-class TypedClient(Generic[M]):
+class TypedClient:
     """A chain's operations and rows over one `LedgerClient`. Views made by `by` share it."""
 
     operation_type: ClassVar[type[Message]]
 
     def __init__(
-        self, ledger: LedgerClient, author: Author | None = None, *, seconds: float = SECONDS
+        self,
+        ledger: LedgerClient,
+        author: Author | None = None,
+        *,
+        seconds: float = SECONDS,
+        ports: ClientPorts | None = None,
     ) -> None:
         """`seconds` is how long an act waits to be final."""
         self.ledger = ledger
+        self._ports = ports or ClientPorts()
         self._author = author or ledger.author
         self._seconds = seconds
         self._request_id: bytes | None = None
@@ -113,7 +117,8 @@ class TypedClient(Generic[M]):
         found = await self.ledger.get(table, key)
         if found.value is None:
             raise Refused(
-                CommonReason.NOT_FOUND, f"there is no {what} (proven at height {found.block.height})"
+                CommonReason.NOT_FOUND,
+                f"there is no {what} (proven at height {found.block.height})",
             )
         return found
 
@@ -172,12 +177,11 @@ class TypedClient(Generic[M]):
         else:
             await self._require_same(earlier, operation)
             return earlier.require_success()
-        now = self.ledger.now_unix_ms()
         composed = compose(
             chain_id,
             message,
             request_id=request_id,
-            valid_until_unix_ms=now + min(VALID_MS, VALIDITY_MAX_MS),
+            valid_until_unix_ms=self._ports.now_unix_ms() + VALID_MS,
             author=self._author,
         )
         return (await self.ledger.send(composed, seconds=self._seconds)).require_success()

@@ -74,6 +74,7 @@ class Supervisor:
         self._children = {process.name: _Child(process) for process in processes}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         for child in self._children.values():
@@ -131,6 +132,11 @@ class Supervisor:
         for name in names:
             await self._children[name].ready.wait()
 
+    async def changed(self) -> None:
+        """Wait until a process starts, serves or ends."""
+        self._changed.clear()
+        await self._changed.wait()
+
     async def kill(self, name: str) -> None:
         """SIGKILL a process, and keep it down until `bring_back`."""
         child = self._children[name]
@@ -138,7 +144,8 @@ class Supervisor:
         running = child.running
         if running is not None:
             running.kill()
-            await running.wait()
+        while child.running is running is not None:
+            await self.changed()
 
     def bring_back(self, name: str) -> None:
         """Start a killed process again."""
@@ -200,6 +207,7 @@ class Supervisor:
             )
         child.running = running
         child.starts += 1
+        self._changed.set()
         if self._stopping.is_set() or not child.wanted.is_set():
             running.kill()
         try:
@@ -208,6 +216,7 @@ class Supervisor:
         finally:
             child.ready.clear()
             child.running = None
+            self._changed.set()
             if running.returncode is None:
                 running.kill()
                 await running.wait()
@@ -223,6 +232,7 @@ class Supervisor:
             if isinstance(said, dict):
                 child.ready_line = said
                 child.ready.set()
+                self._changed.set()
 
 
 async def _ended(child: _Child) -> None:

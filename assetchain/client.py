@@ -1,0 +1,102 @@
+"""The client of the asset chain: every operation and every row, typed, signed here, proven.
+
+    async with LedgerClient(network, "assetchain", credential) as ledger:
+        assets = AssetClient(ledger)
+        holding = await assets.holding("seller-1", "lot-7")
+        await assets.by(seller).move_title("lot-7", "buyer-1", 1_000_000, "gift")
+
+Acts return once they are final. Reads are proven under the pinned chain id, or refused. Quantities
+are base units of the lot's unit. Title against payment moves in transfers (`relay.agreement`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from google.protobuf.message import Message
+
+from assetchain.contracts.holdings.keys import HOLDING
+from assetchain.contracts.holdings.types import Holding
+from assetchain.contracts.lots.keys import LOT
+from assetchain.contracts.lots.types import Lot
+from assetchain.v1 import holding_service_pb2 as holding_pb
+from assetchain.v1 import lot_service_pb2 as lot_pb
+from assetchain.v1 import operation_pb2 as pb
+from assetchain.v1 import party_service_pb2 as party_pb
+from assetchain.v1.holding_service_pb2_grpc import HoldingServiceStub
+from assetchain.v1.lot_service_pb2_grpc import LotServiceStub
+from assetchain.v1.party_service_pb2_grpc import PartyServiceStub
+from common.ledger.holds import HOLD, Holds
+from common.ledger.identity import PARTY, Party
+from common.rpc.client import Found
+from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row, TypedClient
+from common.rpc.verifier import Outcome
+
+__all__ = ["AssetClient"]
+
+
+class AssetClient(TypedClient):
+    """Acts on the asset chain and reads from it."""
+
+    operation_type: ClassVar[type[Message]] = pb.Operation
+
+    async def move_title(
+        self, lot_id: str, receiver: str, quantity: int, reference: str
+    ) -> Outcome:
+        """By the holder: free units to another party, free of payment."""
+        return await self.act(
+            move_title=pb.MoveTitle(
+                lot_id=lot_id, receiver=receiver, quantity=quantity, reference=reference
+            )
+        )
+
+    async def lot(self, lot_id: str) -> Found[Lot]:
+        """A lot. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(LOT, LOT.key(lot_id), f"lot {lot_id}")
+
+    async def lots(self) -> list[Row[Lot]]:
+        """All lots, in order of their ids."""
+        return await self.rows(
+            LOT,
+            lambda node, token: LotServiceStub(node.channel).ListLots(
+                lot_pb.ListLotsRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )
+
+    async def holding(self, party: str, lot_id: str) -> Found[Holding]:
+        """A party's units of a lot. Raises `Refused(NOT_FOUND)` where it never had any."""
+        return await self.get(
+            HOLDING, HOLDING.key(party, lot_id), f"holding of {party} in {lot_id}"
+        )
+
+    async def holdings(self, party: str = "") -> list[Row[Holding]]:
+        """All holdings of a party, or of everybody; `parts` are party and lot."""
+        return await self.rows(
+            HOLDING,
+            lambda node, token: HoldingServiceStub(node.channel).ListHoldings(
+                holding_pb.ListHoldingsRequest(
+                    party_id=party, page_size=PAGE_ROWS, page_token=token
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            *([party, ""] if party else []),
+        )
+
+    async def party(self, party_id: str) -> Found[Party]:
+        """A party as certified messages brought it here. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(PARTY, PARTY.key(party_id), f"party {party_id}")
+
+    async def parties(self) -> list[Row[Party]]:
+        """All parties known here, in order of their ids."""
+        return await self.rows(
+            PARTY,
+            lambda node, token: PartyServiceStub(node.channel).ListParties(
+                party_pb.ListPartiesRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )
+
+    async def holds(self, subject_kind: str, subject_id: str) -> Found[Holds]:
+        """The holds on a subject; the value is None where there are none."""
+        return await self.ledger.get(HOLD, HOLD.key(subject_kind, subject_id))

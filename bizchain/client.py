@@ -1,0 +1,250 @@
+"""The client of the business books: every operation and every row, typed, signed here, proven.
+
+    async with LedgerClient(network, "bizchain", credential) as ledger:
+        books = BusinessClient(ledger)
+        await books.by(bank).deposit_cash("buyer-1", "CNY", 500_000, "SWIFT-77")
+        account = await books.cash("buyer-1", "CNY")
+        account.value.available, account.block.height
+
+Acts return once they are final. Reads are proven under the pinned chain id, or refused. Amounts are
+minor units of their currency, quantities base units; ids are those of `common.ledger.identity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from google.protobuf.message import Message
+
+from bizchain.contracts.cash.keys import CASH
+from bizchain.contracts.cash.types import CashAccount
+from bizchain.contracts.documents.keys import DOCUMENT
+from bizchain.contracts.documents.types import Document
+from bizchain.contracts.parties.types import Party, RoleGrant, User
+from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.types import Receipt
+from bizchain.v1 import cash_service_pb2 as cash_pb
+from bizchain.v1 import document_service_pb2 as document_pb
+from bizchain.v1 import operation_pb2 as pb
+from bizchain.v1 import party_service_pb2 as party_pb
+from bizchain.v1 import receipt_service_pb2 as receipt_pb
+from bizchain.v1.cash_service_pb2_grpc import CashServiceStub
+from bizchain.v1.document_service_pb2_grpc import DocumentServiceStub
+from bizchain.v1.party_service_pb2_grpc import PartyServiceStub
+from bizchain.v1.receipt_service_pb2_grpc import ReceiptServiceStub
+from common.ledger.holds import HOLD, Holds
+from common.ledger.identity import PARTY
+from common.rpc.client import Found
+from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row, TypedClient
+from common.rpc.verifier import Outcome
+
+__all__ = ["BusinessClient"]
+
+
+class BusinessClient(TypedClient):
+    """Acts on the books and reads from them."""
+
+    operation_type: ClassVar[type[Message]] = pb.Operation
+
+    # --- parties and holds -----------------------------------------------------------------------
+
+    async def propose_party(
+        self,
+        party_id: str,
+        name: str,
+        roles: Iterable[RoleGrant],
+        users: Iterable[User],
+        legal_entity_identifier: str = "",
+    ) -> Outcome:
+        """By an administrator (the maker): a new party, until another one approves it."""
+        return await self.act(
+            propose_party=pb.ProposeParty(
+                party_id=party_id,
+                name=name,
+                legal_entity_identifier=legal_entity_identifier,
+                roles=[
+                    pb.RoleGrant(role=grant.role, until_unix_ms=grant.until_unix_ms)
+                    for grant in roles
+                ],
+                users=[pb.User(user_id=user.user_id, public_key=user.public_key) for user in users],
+            )
+        )
+
+    async def approve_party(self, party_id: str) -> Outcome:
+        """By another administrator (the checker)."""
+        return await self.act(approve_party=pb.ApproveParty(party_id=party_id))
+
+    async def close_party(self, party_id: str) -> Outcome:
+        """By an administrator: the party starts nothing new."""
+        return await self.act(close_party=pb.CloseParty(party_id=party_id))
+
+    async def place_hold(
+        self, subject_kind: str, subject_id: str, case_id: str, ground: str
+    ) -> Outcome:
+        """By an authority: no new moves of a party, receipt or lot, on either chain."""
+        return await self.act(
+            place_hold=pb.PlaceHold(
+                subject_kind=subject_kind, subject_id=subject_id, case_id=case_id, ground=ground
+            )
+        )
+
+    async def lift_hold(self, subject_kind: str, subject_id: str, case_id: str) -> Outcome:
+        """By the authority that placed it; lifts no other hold."""
+        return await self.act(
+            lift_hold=pb.LiftHold(subject_kind=subject_kind, subject_id=subject_id, case_id=case_id)
+        )
+
+    async def party(self, party_id: str) -> Found[Party]:
+        """A party, in any status. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(PARTY, PARTY.key(party_id), f"party {party_id}")
+
+    async def parties(self) -> list[Row[Party]]:
+        """All parties, in order of their ids."""
+        return await self.rows(
+            PARTY,
+            lambda node, token: PartyServiceStub(node.channel).ListParties(
+                party_pb.ListPartiesRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )
+
+    async def holds(self, subject_kind: str, subject_id: str) -> Found[Holds]:
+        """The holds on a subject; the value is None where there are none."""
+        return await self.ledger.get(HOLD, HOLD.key(subject_kind, subject_id))
+
+    # --- receipts --------------------------------------------------------------------------------
+
+    async def report_receipt(
+        self,
+        receipt_id: str,
+        owner: str,
+        goods_code: str,
+        quantity: int,
+        unit: str,
+        quality: str,
+        place: str,
+        document_commitments: Sequence[bytes] = (),
+    ) -> Outcome:
+        """By a warehouse: goods taken in, as a draft."""
+        return await self.act(
+            report_receipt=pb.ReportReceipt(
+                receipt_id=receipt_id,
+                owner=owner,
+                goods_code=goods_code,
+                quantity=quantity,
+                unit=unit,
+                quality=quality,
+                place=place,
+                document_commitments=document_commitments,
+            )
+        )
+
+    async def issue_receipt(self, receipt_id: str) -> Outcome:
+        """By an administrator: the draft becomes a receipt."""
+        return await self.act(issue_receipt=pb.IssueReceipt(receipt_id=receipt_id))
+
+    async def reject_receipt(self, receipt_id: str, ground: str) -> Outcome:
+        """By an administrator: the draft ends."""
+        return await self.act(reject_receipt=pb.RejectReceipt(receipt_id=receipt_id, ground=ground))
+
+    async def cancel_receipt(self, receipt_id: str) -> Outcome:
+        """By the owner: a receipt that nothing reserves or holds ends."""
+        return await self.act(cancel_receipt=pb.CancelReceipt(receipt_id=receipt_id))
+
+    async def receipt(self, receipt_id: str) -> Found[Receipt]:
+        """A receipt. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(RECEIPT, RECEIPT.key(receipt_id), f"receipt {receipt_id}")
+
+    async def receipts(self) -> list[Row[Receipt]]:
+        """All receipts, in order of their ids."""
+        return await self.rows(
+            RECEIPT,
+            lambda node, token: ReceiptServiceStub(node.channel).ListReceipts(
+                receipt_pb.ListReceiptsRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )
+
+    # --- cash ------------------------------------------------------------------------------------
+
+    async def deposit_cash(self, party: str, currency: str, amount: int, reference: str) -> Outcome:
+        """By a bank: money it received for a party."""
+        return await self.act(
+            deposit_cash=pb.DepositCash(
+                party=party, currency=currency, amount=amount, reference=reference
+            )
+        )
+
+    async def withdraw_cash(self, bank: str, currency: str, amount: int, reference: str) -> Outcome:
+        """By a party: money back from the bank that issued it."""
+        return await self.act(
+            withdraw_cash=pb.WithdrawCash(
+                bank=bank, currency=currency, amount=amount, reference=reference
+            )
+        )
+
+    async def pay_cash(self, payee: str, currency: str, amount: int, reference: str) -> Outcome:
+        """By the payer: free money to another party."""
+        return await self.act(
+            pay_cash=pb.PayCash(payee=payee, currency=currency, amount=amount, reference=reference)
+        )
+
+    async def cash(self, party: str, currency: str) -> Found[CashAccount]:
+        """A party's money in a currency. Raises `Refused(NOT_FOUND)` where it never had any."""
+        what = f"account of {party} in {currency}"
+        return await self.get(CASH, CASH.key(party, currency), what)
+
+    async def cash_accounts(self, party: str = "") -> list[Row[CashAccount]]:
+        """All accounts of a party, or of everybody; `parts` are party and currency."""
+        return await self.rows(
+            CASH,
+            lambda node, token: CashServiceStub(node.channel).ListCashAccounts(
+                cash_pb.ListCashAccountsRequest(
+                    party_id=party, page_size=PAGE_ROWS, page_token=token
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            *([party, ""] if party else []),
+        )
+
+    # --- documents -------------------------------------------------------------------------------
+
+    async def record_document(
+        self,
+        document_id: str,
+        kind: str,
+        commitment: bytes,
+        sealed_key_data: bytes,
+        sealed_content_key: bytes,
+        subject: str = "",
+    ) -> Outcome:
+        """By any party: a salted commitment, and key data that only the reader set can open."""
+        return await self.act(
+            record_document=pb.RecordDocument(
+                document_id=document_id,
+                kind=kind,
+                commitment=commitment,
+                sealed_key_data=sealed_key_data,
+                sealed_content_key=sealed_content_key,
+                subject=subject,
+            )
+        )
+
+    async def document(self, owner: str, document_id: str) -> Found[Document]:
+        """A recorded document. Raises `Refused(NOT_FOUND)`."""
+        what = f"document {document_id} of {owner}"
+        return await self.get(DOCUMENT, DOCUMENT.key(owner, document_id), what)
+
+    async def documents(self, owner: str = "") -> list[Row[Document]]:
+        """All documents of a party, or of everybody."""
+        return await self.rows(
+            DOCUMENT,
+            lambda node, token: DocumentServiceStub(node.channel).ListDocuments(
+                document_pb.ListDocumentsRequest(
+                    party_id=owner, page_size=PAGE_ROWS, page_token=token
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            *([owner, ""] if owner else []),
+        )
