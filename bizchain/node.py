@@ -1,0 +1,17 @@
+"""What a node process of the business books runs: `--app bizchain.node:APP`."""
+
+from __future__ import annotations
+
+from bizchain.chain import CHAIN
+from bizchain.contracts.cash import service as cash
+from bizchain.contracts.documents import service as documents
+from bizchain.contracts.parties import service as parties
+from bizchain.contracts.receipts import service as receipts
+from common.node.app import NodeApp
+
+__all__ = ["APP"]
+
+APP = NodeApp(
+    chain=CHAIN,
+    services=(parties.SERVICE, receipts.SERVICE, cash.SERVICE, documents.SERVICE),
+)
