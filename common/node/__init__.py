@@ -33,7 +33,8 @@ Rules
   signatures in the hands of others stops; so after a restart it neither votes nor signs before
   enough peers have shown it what they hold of it.
 - A block more than `clock_ahead_ms_max` ahead of this clock is not acknowledged. Once committed it
-  is applied and signed without a look at any clock.
+  is applied and signed without a look at any clock. A node whose own clock is off, seen from the
+  median of a quorum's, goes by that median: one dishonest clock among them cannot move it.
 - What was missed is asked for again by level, not by event: a node whose certificates lag behind
   its blocks asks its peers, however the messages were lost.
 - Every waiter ends: with the final result, NOT_LEADER, BUSY, or OUTCOME_UNKNOWN.

@@ -257,7 +257,17 @@ class Finality:
         lagging = seen < self._ledger.applied_height and seen == self._certified_seen
         self._lag_ticks = self._lag_ticks + 1 if lagging else 0
         self._certified_seen = seen
+        if lagging:
+            self._vote_again(seen + 1)
         return self._lag_ticks
+
+    def _vote_again(self, first: int) -> None:
+        """Count the own votes for old heights whose certificates were lost with the state."""
+        last = min(first + REPLY_HEIGHTS_MAX - 1, self._recorded_height)
+        for height in range(first, last + 1):
+            if self._certified_hash(height) is None:
+                self._keep_own_vote(height)
+                self._try_certify(height, self._ledger.hash_at(height))
 
     @property
     def request(self) -> CertificateRequest:
@@ -295,12 +305,13 @@ class Finality:
         return found
 
     def _votes_to_show(self, height: int) -> list[SignedVote]:
+        self._keep_own_vote(height)
         votes = self._votes.get(height, {})
-        shown = [votes[node_id] for node_id in sorted(votes)]
-        if height <= self._recorded_height and self._node_id not in votes:
-            shown.append(self._own_vote(height))
-            self._keep(shown[-1])
-        return shown
+        return [votes[node_id] for node_id in sorted(votes)]
+
+    def _keep_own_vote(self, height: int) -> None:
+        if height <= self._recorded_height and self._node_id not in self._votes.get(height, {}):
+            self._keep(self._own_vote(height))
 
     def receive_reply(self, sender: str, reply: CertificateReply) -> bool:
         """Take a reply in. True where there is more to ask the same peer for at once."""

@@ -326,7 +326,7 @@ class Node:
         if append.term < self.raft.term:
             self.raft.step(append)
             return
-        latest = self._ports.now_unix_ms() + self.settings.clock_ahead_ms_max
+        latest = self._clocks.agreed_now_unix_ms() + self.settings.clock_ahead_ms_max
         try:
             judged = self._pending.judge(append, latest)
         except Refused as refused:
