@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from tests.kit.tally import CHAIN, NODE_IDS, key_of, make_genesis
 
 NETWORK = "test"
 HOST = "127.0.0.1"
+SECONDS_MAX = 20
 APP = NodeApp(chain=CHAIN)
 
 
@@ -121,6 +122,13 @@ class ServedCluster:
     async def close(self, node_id: str) -> None:
         await self.processes.pop(node_id).close()
 
+    async def until_final(self, height: int) -> None:
+        """Return once this height is final on every running node."""
+        async with asyncio.timeout(SECONDS_MAX):
+            for process in self.processes.values():
+                assert process._finals is not None
+                await process._finals.until_certified(height)
+
     def leader_id(self) -> str:
         [leader] = {process.node.leader_id for process in self.processes.values()}
         assert leader is not None
@@ -141,15 +149,8 @@ async def served(path: Path) -> AsyncIterator[ServedCluster]:
     try:
         for node_id in NODE_IDS:
             await cluster.start(node_id)
-        await until(lambda: all(p.node.final_height > 0 for p in cluster.processes.values()))
+        await cluster.until_final(1)
         yield cluster
     finally:
         for node_id in list(cluster.processes):
             await cluster.close(node_id)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait for what the nodes in this loop bring about; they go on at every turn."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0)
