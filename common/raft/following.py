@@ -28,12 +28,16 @@ def follow(append: Append, log: RaftLog, durability: Durability) -> AppendReply:
 
 
 def refuse_stale(append: Append, term: int, last_index: int) -> AppendReply:
-    """The reply to a leader of an older term: `term` is the term by now."""
+    """The reply to a leader of an older term: `term` is the term by now.
+
+    It answers round 0, which no leader sends: rounds are counted anew in each term, and the sender
+    may lead `term` by now.
+    """
     return AppendReply(
         sender=append.receiver,
         receiver=append.sender,
         term=term,
-        round=append.round,
+        round=0,
         accepted=False,
         index=append.prev_index,
         hint_index=0,

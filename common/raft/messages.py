@@ -126,7 +126,7 @@ class Append(Canonical, frozen=True, tag=5):
 
 
 class AppendReply(Canonical, frozen=True, tag=6):
-    """Answer to `Append`, with the `round` it answers.
+    """Answer to `Append`, with the `round` it answers; round 0 to a leader of an older term.
 
     accepted: the receiver's log equals the leader's up to `index`, and that much is on its disk. It
     is the end of the answered message, or less where that had no entries and the disk is behind.

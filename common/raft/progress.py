@@ -74,7 +74,7 @@ class Peer:
         self.commit_sent = 0
         self.round_sent = 0
         self.round_acked = 0
-        self.reset_round = 0
+        self.reset_round = 1
         """Refusals of rounds before this one are news of a time before the last step back."""
         self.last_index = 0
         self.silent_ticks = 0

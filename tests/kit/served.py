@@ -152,5 +152,4 @@ async def served(path: Path) -> AsyncIterator[ServedCluster]:
         await cluster.until_final(1)
         yield cluster
     finally:
-        for node_id in list(cluster.processes):
-            await cluster.close(node_id)
+        await asyncio.gather(*(cluster.close(node_id) for node_id in list(cluster.processes)))
