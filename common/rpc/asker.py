@@ -33,6 +33,7 @@ ANSWER_SECONDS = 20.0
 """How long a question is carried from node to node before it is given up."""
 PAUSE_SECONDS_MIN = 0.02
 PAUSE_SECONDS_MAX = 0.5
+TURNS_MAX = 1_000_000
 
 _log = structlog.get_logger(__name__)
 
@@ -75,20 +76,25 @@ class Asker:
         until = loop.time() + ANSWER_SECONDS
         pause = PAUSE_SECONDS_MIN
         refusing: set[str] = set()
-        for turn in range(1, 1_000_000):
+        lying: set[str] = set()
+        for turn in range(1, TURNS_MAX):
             node = self._nodes.current
             try:
                 return judge(await _answer(call, node))
             except Untrue as untrue:
                 _log.warning("a node shows what is not true", node=node.node_id, why=str(untrue))
+                lying.add(node.node_id)
                 last: Refused = untrue
             except Refused as refused:
                 last = refused
+                if refused.reason is CommonReason.HEADER_CONFLICT:
+                    raise
                 if not refused.reason.transient:
                     refusing.add(node.node_id)
                     if not doubted or len(refusing) >= self._believed_count:
                         raise
-            if loop.time() >= until or last.reason is CommonReason.HEADER_CONFLICT:
+            hopeless = len(lying) == len(self._nodes)
+            if hopeless or loop.time() >= until:
                 raise last
             self._nodes.move_on()
             if turn % len(self._nodes) == 0:
