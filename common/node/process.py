@@ -13,7 +13,7 @@ answered would no longer be watched over by its own rules.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -53,6 +53,7 @@ class NodeProcess:
         self._app = app
         self._finals: FinalHeights | None = None
         self._metrics: asyncio.Task[None] | None = None
+        self._stop_metrics: Callable[[], None]
         self._links = PeerLinks(opened.credential, network.authority_pem)
         self._driver = NodeDriver(log, state, memo, self._links.send, self._on_final)
         self.node = Node(
@@ -113,13 +114,14 @@ class NodeProcess:
         await self._server.set_serving(serving=True)
         port = self._opened.settings.metrics_port
         if port:
-            self._metrics = asyncio.create_task(self._show_metrics(port), name="metrics")
+            self._serve_metrics(port)
 
     async def close(self) -> None:
         """End everything in order: callers, node, peers, disk. Idempotent."""
         if self._metrics is not None:
             self._metrics.cancel()
-            await asyncio.gather(self._metrics, return_exceptions=True)
+            await asyncio.to_thread(self._stop_metrics)
+            self._metrics = None
         await self._server.stop(GRACE_SECONDS)
         await self._driver.close()
         await self._links.stop()
@@ -154,12 +156,14 @@ class NodeProcess:
         own = self._opened.settings.node_id
         return {node.node_id: node.address for node in chain.nodes if node.node_id != own}
 
-    async def _show_metrics(self, port: int) -> None:
+    def _serve_metrics(self, port: int) -> None:
+        """Raises `Refused(INVALID_ARGUMENT)` where the port cannot be had."""
         metrics = NodeMetrics(self._app.chain.name, self._opened.settings.node_id)
-        stop = metrics.serve(port)
-        try:
-            while True:
-                metrics.show(self._facts.metrics())
-                await asyncio.sleep(METRICS_SECONDS)
-        finally:
-            await asyncio.shield(asyncio.to_thread(stop))
+        metrics.show(self._facts.metrics())
+        self._stop_metrics = metrics.serve(port)
+        self._metrics = asyncio.create_task(self._show_metrics(metrics), name="metrics")
+
+    async def _show_metrics(self, metrics: NodeMetrics) -> None:
+        while True:
+            await asyncio.sleep(METRICS_SECONDS)
+            metrics.show(self._facts.metrics())
