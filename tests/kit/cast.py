@@ -27,7 +27,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "bank": ("bank",),
     "second-bank": ("bank",),
     "warehouse": ("warehouse",),
-    **{trader: ("supplier", "buyer") for trader in TRADERS},
+    **dict.fromkeys(TRADERS, ("supplier", "buyer")),
 }
 MAKER, CHECKER = "maker", "checker"
 

@@ -25,7 +25,7 @@ from common.errors import Reason
 from common.ledger import outbox
 from common.ledger.compose import Author
 from common.ledger.genesis import Parameters
-from common.ledger.lightclient import PEER_HEADER, link_digest, peer_of
+from common.ledger.lightclient import PEER_HEADER, link_digest
 from common.storage.memory import MemoryStateStore
 from common.transfer.machine import TransferState
 from common.transfer.terms import Mode, expire_digest
@@ -88,7 +88,7 @@ class Pair:
         return self.asset if side is self.business else self.business
 
     def twin(self) -> Pair:
-        return Pair(self.business.twin(), self.asset.twin())
+        return Pair(self.business.twin(), self.asset.twin(), Chance("twin"))
 
     def link(self) -> None:
         for side in self.sides:
@@ -357,20 +357,25 @@ def _consents(deal: Agreement, leg: Leg) -> list[pb.PartySignature]:
 
 
 @cache
-def _furnished() -> Pair:
+def _furnished() -> tuple[Pair, tuple[Agreement, ...]]:
     pair = Pair.new()
+    deals: list[Agreement] = []
     pair.link()
     for trader in cast.TRADERS:
         pair.deposit(trader, CASH_EACH)
         pair.receipt(f"receipt-{trader}", trader)
     pair.carry()
     for trader in cast.TRADERS[:2]:
-        pair.complete(pair.issue(f"receipt-{trader}", f"lot-{trader}"))
-    return pair
+        deals.append(pair.issue(f"receipt-{trader}", f"lot-{trader}"))
+        pair.complete(deals[-1])
+    return pair, tuple(deals)
 
 
 def furnished() -> Pair:
     """Linked chains on which each trader has cash and a receipt; two of these back a lot."""
-    pair = _furnished().twin()
-    assert peer_of(pair.asset.ledger.state) is not None
-    return pair
+    return _furnished()[0].twin()
+
+
+def furnished_deals() -> tuple[Agreement, ...]:
+    """The transfers that made the lots of a furnished pair."""
+    return _furnished()[1]
