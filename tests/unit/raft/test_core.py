@@ -304,3 +304,28 @@ def test_lying_peers_can_stop_a_node_but_not_confuse_it(inputs: list[Message | i
         assert node.raft.term >= before[0]
         assert node.raft.commit_index >= before[1]
         assert node.log()[: len(node.applied)] == node.applied
+
+
+def test_a_late_acknowledgement_takes_nothing_back() -> None:
+    node = settled()
+    early = of(Append, node.tick())
+    node.raft.propose(b"x")
+    (news, _) = of(Append, node.work())
+    node.step(node.yes(news))
+    node.step(node.yes(early[0]))
+    assert [(peer.match, peer.next) for peer in node.raft.progress] == [(2, 3), (1, 3)]
+
+
+def test_the_own_vote_counts_only_from_the_disk_and_in_its_own_term() -> None:
+    """A single node stands twice before its disk is done: the first vote elects nobody."""
+    node = Solo(voters=1)
+    for _ in range(20):
+        node.raft.tick()
+    first = node.ready()
+    for _ in range(20):
+        node.raft.tick()
+    second = node.ready()
+    node.write(first)
+    assert (node.raft.role, node.raft.term) == (Role.CANDIDATE, 2)
+    node.write(second)
+    assert node.raft.role is Role.LEADER
