@@ -69,8 +69,11 @@ class Table(Generic[V]):
 
     def key(self, *parts: str | bytes) -> bytes:
         """The full state key of `parts`."""
-        encoded = [part if isinstance(part, bytes) else part.encode() for part in parts]
-        return self.prefix + b"/".join(encoded)
+        try:
+            return self.prefix + "/".join(parts).encode()  # type: ignore[arg-type]
+        except TypeError:
+            encoded = [part if isinstance(part, bytes) else part.encode() for part in parts]
+            return self.prefix + b"/".join(encoded)
 
 
 def table_of(key: bytes) -> Table[Any]:
