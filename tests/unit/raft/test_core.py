@@ -117,7 +117,7 @@ def test_a_vote_is_refused_while_a_leader_is_alive_unless_it_asked_for_it() -> N
 
 
 def test_a_vote_restarts_the_patience_of_the_voter() -> None:
-    node = Solo()
+    node = Solo(term=1)
     node.tick(19)
     node.step(node.ask(1, (0, 0)))
     node.tick(10)
