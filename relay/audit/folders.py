@@ -12,8 +12,6 @@ from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 
-from assetchain.chain import CHAIN as ASSETCHAIN
-from bizchain.chain import CHAIN as BIZCHAIN
 from common.crypto.privatefile import read_private
 from common.crypto.verifymemo import VerifyMemo
 from common.encoding import decode, encode
@@ -26,6 +24,7 @@ from common.node.folder import DATA_FOLDER, GENESIS_BYTES_MAX, GENESIS_FILE
 from common.node.settings import load_settings
 from common.storage.folder import FolderIdentity, FolderReason, open_folder
 from common.storage.ports import LogStore, StateStore
+from relay.audit.chains import CHAINS
 from relay.audit.findings import AuditReport, ChainReport, Finding, Violated
 from relay.audit.pair import check_pair
 from relay.audit.replay import INVARIANTS_EVERY_BLOCKS, Progress, Replay
@@ -106,7 +105,7 @@ def audit_folders(
         replicas = [_open(path.parent, opened) for path in sorted(nodes.glob("*/node.toml"))]
         reports: list[ChainReport] = []
         ledgers: list[Ledger] = []
-        for chain in (BIZCHAIN, ASSETCHAIN):
+        for chain in CHAINS.values():
             of_chain = [replica for replica in replicas if replica.chain is chain]
             if not of_chain:
                 message = f"{nodes} has no folder of a node of {chain.name}"
@@ -145,8 +144,7 @@ def _replay(replicas: Sequence[_Replica], progress: Progress, every_blocks: int)
 def _open(folder: Path, opened: ExitStack) -> _Replica:
     """A node's folder, locked for as long as the audit runs."""
     settings = load_settings(folder)
-    chains = {chain.name: chain for chain in (BIZCHAIN, ASSETCHAIN)}
-    chain = chains.get(settings.chain_name)
+    chain = CHAINS.get(settings.chain_name)
     if chain is None:
         message = f"{folder} is of a chain {settings.chain_name} that is not known here"
         raise Refused(CommonReason.INVALID_ARGUMENT, message)

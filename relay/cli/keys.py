@@ -17,7 +17,6 @@ from relay.devnet.layout import KeyFolder
 
 __all__ = ["add"]
 
-PASSPHRASE_VARIABLE = "WUTONG_PASSPHRASE"
 
 Keys = Annotated[Path, typer.Option("--keys", envvar="WUTONG_KEYS", help="The folder of keys.")]
 Party = Annotated[str, typer.Argument(help="Party id.")]
@@ -62,5 +61,5 @@ def _record(party: str, user: str, path: Path, key: SigningKey) -> dict[str, obj
 
 
 def _passphrase() -> bytes | None:
-    text = os.environ.get(PASSPHRASE_VARIABLE)
+    text = os.environ.get("WUTONG_PASSPHRASE")
     return text.encode() if text else None

@@ -86,11 +86,20 @@ class ProofFile:
             record = json.loads(text)
             if record["format"] != FORMAT_VERSION or not isinstance(record["present"], bool):
                 raise _malformed(f"format {record['format']!r} is unknown")
-            fields = {name: bytes.fromhex(record[name]) for name in _BYTES}
-            names = {name: str(record[name]) for name in ("chain", "subject")}
+            read = {name: bytes.fromhex(record[name]) for name in _BYTES}
+            return cls(
+                chain=str(record["chain"]),
+                subject=str(record["subject"]),
+                key=read["key"],
+                value=read["value"],
+                present=record["present"],
+                proof=read["proof"],
+                header=read["header"],
+                certificate=read["certificate"],
+                genesis=read["genesis"],
+            )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise _malformed(f"not a proof file: {error!r}") from None
-        return cls(**names, **fields, present=record["present"])
 
 
 _BYTES = ("key", "value", "proof", "header", "certificate", "genesis")

@@ -31,9 +31,10 @@ from common.networkfile import load_network
 from common.rpc.client import LedgerClient
 from common.rpc.typed import TypedClient
 from common.v1.transfer_pb2 import Link, PartySignature
+from relay.client import RelayClient
 from relay.devnet.founding import CHAINS, MEMBERS
 from relay.devnet.layout import DataFolder
-from relay.devnet.provision import CLIENT_NAME, HOST
+from relay.devnet.provision import CLIENT_NAME, HOST, relay_address
 from relay.devnet.supervisor import Process, Supervisor
 
 __all__ = ["RELAY", "LocalNetwork", "free_base_port"]
@@ -58,11 +59,14 @@ class LocalNetwork:
         self._opened = AsyncExitStack()
         self.supervisor = Supervisor(self._processes())
         self.chains: Mapping[str, LedgerClient] = {}
+        self._relay: RelayClient | None = None
 
     async def __aenter__(self) -> Self:
         self._refuse_taken_ports()
         await self._opened.enter_async_context(self.supervisor)
         credential = load_credential(self.data.keys.path, CLIENT_NAME)
+        relay = RelayClient(relay_address(self.data), credential, self.network.authority_pem)
+        self._relay = await self._opened.enter_async_context(relay)
         self.chains = {
             chain: await self._opened.enter_async_context(
                 LedgerClient(self.network, chain, credential)
@@ -78,6 +82,12 @@ class LocalNetwork:
         trace: TracebackType | None,
     ) -> None:
         await self._opened.aclose()
+
+    @property
+    def relay(self) -> RelayClient:
+        """The client of this network's relay."""
+        assert self._relay is not None, "the network is entered first"
+        return self._relay
 
     async def start(self) -> None:
         """Wait until every process serves and every chain has a final block."""

@@ -44,12 +44,16 @@ from relay.devnet.founding import (
     node_id_of,
 )
 from relay.devnet.layout import DataFolder
+from relay.folder import format_relay
+from relay.settings import RelaySettings, load_settings
 
-__all__ = ["CLIENT_NAME", "HOST", "Ports", "provision"]
+__all__ = ["CLIENT_NAME", "HOST", "Ports", "provision", "relay_address"]
 
 HOST = "127.0.0.1"
 CLIENT_NAME = "client"
+RELAY_ID = "relay-1"
 NETWORK_FILE_FROM_NODE = "../../network.toml"
+NETWORK_FILE_FROM_RELAY = "../network.toml"
 PORT_MAX = 65_535
 CLOCK_SLACK_MS = 24 * 3_600_000
 """Certificates hold from a day ago on: a machine whose clock is set right later still starts."""
@@ -114,6 +118,17 @@ def provision(
     return True
 
 
+def relay_address(data: DataFolder) -> str:
+    """Where the relay of a data folder answers. Raises `Refused(NOT_FOUND)` where there is none."""
+    try:
+        return load_settings(data.relay).listen
+    except Refused as refused:
+        if refused.reason is not CommonReason.NOT_FOUND:
+            raise
+        message = f"{data.path} has no relay: say where one answers, with --relay HOST:PORT"
+        raise Refused(CommonReason.NOT_FOUND, message) from None
+
+
 def _fill(
     data: DataFolder, ports: Ports, now_unix_ms: int, maker: _Maker, random_bytes: RandomBytes
 ) -> None:
@@ -153,6 +168,17 @@ def _fill(
                 credentials[node_id],
                 network,
             )
+    format_relay(
+        data.relay,
+        RelaySettings(
+            relay_id=RELAY_ID,
+            listen=f"{HOST}:{ports.relay}",
+            network_file=NETWORK_FILE_FROM_RELAY,
+        ),
+        maker.credential(PeerKind.RELAY, RELAY_ID),
+        network,
+        random_bytes,
+    )
     create_private(data.keys.reader, ReaderKey.generate(random_bytes).private_bytes)
     save_network(data.network, network)
 

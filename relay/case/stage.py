@@ -1,0 +1,386 @@
+"""The verbs of a play. Each is one or a few real operations, timed and told.
+
+A verb returns once what it did is final; a transfer, once it has ended on both chains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from assetchain.client import AssetClient
+from bizchain.client import BusinessClient
+from bizchain.documents.sealing import seal_document
+from common.amount import format_amount, format_quantity
+from common.crypto.privatefile import create_private, read_private
+from common.crypto.sealing import KEY_BYTES, ReaderKey
+from common.deadline import UNIX_MS_MAX
+from common.errors import Kind, Reason, Refused
+from common.ledger.identity import RoleGrant, User
+from common.rpc.client import ClientPorts
+from common.rpc.verifier import Outcome
+from common.transfer.terms import Mode
+from common.v1.transfer_pb2 import PartySignature
+from relay.agreement import (
+    Agreement,
+    Issue,
+    Pair,
+    Trade,
+    agree_on_issue,
+    agree_on_trade,
+    consent,
+    decline,
+    package_of,
+)
+from relay.case.account import Account, Entry
+from relay.case.cast import Actor, author_of
+from relay.client import RelayClient
+from relay.devnet.founding import PLATFORM
+from relay.devnet.layout import KeyFolder
+from relay.v1 import relay_service_pb2 as relay_pb
+from relay.v1.relay_service_pb2 import TransferPackage
+
+__all__ = ["Goods", "Paper", "PlayFailed", "Stage"]
+
+T = TypeVar("T")
+
+BUSINESS, ASSET = "bizchain", "assetchain"
+TRANSFER_SECONDS = 60.0
+DEADLINE_MS = 10 * 60_000
+POLL_SECONDS = 0.05
+DOSSIER_BYTES_MAX = 16 * 1024 * 1024
+
+
+class PlayFailed(Exception):
+    """A step did not end as it must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What lies in a warehouse: `quantity` base units of `unit` under a harmonised system code."""
+
+    name: str
+    code: str
+    quantity: int
+    unit: str
+    quality: str
+    place: str
+
+    @property
+    def text(self) -> str:
+        """For people: 24750000 GRM of Hot-rolled coil."""
+        return f"{self.quantity} {self.unit} of {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A business document to be recorded: its bytes, and what people call it."""
+
+    document_id: str
+    kind: str
+    number: str
+    data: bytes
+
+
+class Stage:
+    """One play on a running network."""
+
+    def __init__(
+        self,
+        books: BusinessClient,
+        assets: AssetClient,
+        relay: RelayClient,
+        keys: KeyFolder,
+        folder: Path,
+        account: Account,
+        ports: ClientPorts,
+    ) -> None:
+        self.books = books
+        self.assets = assets
+        self.relay = relay
+        self.keys = keys
+        self.folder = folder
+        self.account = account
+        self.ports = ports
+        self.maker, self.checker = (
+            Actor(PLATFORM, PLATFORM, (), author_of(keys, PLATFORM, user), user)
+            for user in ("maker", "checker")
+        )
+        self.reader = ReaderKey(read_private(keys.reader, KEY_BYTES))
+        self.pair = Pair(books.ledger.chain_id, assets.ledger.chain_id)
+        self.ended: dict[bytes, str] = {}
+
+    # --- parties ---------------------------------------------------------------------------------
+
+    async def join(self, actor: Actor) -> None:
+        """A party is proposed by a maker and approved by a checker."""
+        grants = [RoleGrant(role, UNIX_MS_MAX) for role in actor.roles]
+        users = [User(actor.user_id, actor.author.key.public_key)]
+        lei = actor.legal_entity_identifier
+        proposing = self.books.by(self.maker.author).propose_party(
+            actor.party_id, actor.name, grants, users, lei
+        )
+        await self._told(self.maker.signer, f"proposes {actor.party_id}, {actor.name}", proposing)
+        approving = self.books.by(self.checker.author).approve_party(actor.party_id)
+        told = f"approves {actor.party_id} as {', '.join(actor.roles)}"
+        await self._told(self.checker.signer, told, approving)
+
+    async def known_on_both(self, actors: Sequence[Actor]) -> None:
+        """Wait until the relay has told the asset chain of these parties."""
+        began = self.ports.now_unix_ms()
+        height = 0
+        for actor in actors:
+            height = max(height, await self._until_known(actor.party_id))
+        took = self.ports.now_unix_ms() - began
+        told = f"has carried {len(actors)} parties to the asset chain"
+        self.account.add(Entry("relay", told, ASSET, height, final=True, elapsed_ms=took))
+
+    async def refuses(self, actor: Actor, what: str, act: Awaitable[Outcome], why: Reason) -> None:
+        """An act that a rule must refuse, with this reason."""
+        try:
+            await act
+        except Refused as refused:
+            if refused.reason is not why:
+                raise
+            self.account.add(Entry(actor.signer, f"{what}: refused, {why.name}"))
+        else:
+            raise PlayFailed(f"{what} by {actor.signer} was not refused")
+
+    # --- goods and money -------------------------------------------------------------------------
+
+    async def record(self, actor: Actor, paper: Paper, subject: str) -> bytes:
+        """Record a document: its salted commitment and sealed key data. Returns the commitment.
+
+        The salt is kept beside the play, for whoever must show the document later.
+        """
+        sealed = seal_document(
+            self.reader.public_key,
+            actor.party_id,
+            paper.document_id,
+            paper.data,
+            self.ports.random_bytes,
+        )
+        recording = self.books.by(actor.author).record_document(
+            paper.document_id,
+            paper.kind,
+            sealed.commitment,
+            sealed.sealed_key_data,
+            sealed.sealed_content_key,
+            subject,
+        )
+        await self._told(actor.signer, f"records {paper.kind} {paper.number}, sealed", recording)
+        create_private(self.folder / f"{paper.document_id}.salt", sealed.salt)
+        return sealed.commitment
+
+    async def receipt(
+        self,
+        warehouse: Actor,
+        owner: Actor,
+        receipt_id: str,
+        goods: Goods,
+        commitments: Sequence[bytes],
+    ) -> None:
+        """The warehouse reports goods, an administrator issues the receipt."""
+        reporting = self.books.by(warehouse.author).report_receipt(
+            receipt_id,
+            owner.party_id,
+            goods.code,
+            goods.quantity,
+            goods.unit,
+            goods.quality,
+            goods.place,
+            commitments,
+        )
+        told = f"reports {goods.text} of {owner.party_id}: receipt {receipt_id}"
+        await self._told(warehouse.signer, told, reporting)
+        issuing = self.books.by(self.checker.author).issue_receipt(receipt_id)
+        await self._told(self.checker.signer, f"issues receipt {receipt_id}", issuing)
+
+    async def deposit(self, bank: Actor, party: Actor, currency: str, amount: int) -> None:
+        """A bank books money it received for a party."""
+        depositing = self.books.by(bank.author).deposit_cash(
+            party.party_id, currency, amount, f"deposit of {party.party_id}"
+        )
+        told = f"books {format_amount(amount, currency)} {currency} for {party.party_id}"
+        await self._told(bank.signer, told, depositing)
+
+    # --- transfers -------------------------------------------------------------------------------
+
+    async def issue_lot(self, owner: Actor, receipt_id: str, lot_id: str) -> bytes:
+        """X1: the receipt is frozen and a lot of its goods is minted."""
+        receipt = (await self.books.receipt(receipt_id)).value
+        assert receipt is not None, "a found receipt has a value"
+        agreement = agree_on_issue(
+            self.pair,
+            Issue(receipt, lot_id),
+            deadline_unix_ms=self._deadline(),
+            random_bytes=self.ports.random_bytes,
+        )
+        package = package_of(agreement, [consent(agreement, owner.author)])
+        await self._carry(owner.signer, f"X1: mints lot {lot_id}", agreement, package, "COMMIT")
+        return agreement.transfer_id
+
+    async def trade(self, buyer: Actor, seller: Actor, trade: Trade) -> bytes:
+        """X2: cash against title; both change hands, or neither does."""
+        agreement = await self._agree(trade)
+        package = package_of(agreement, _consents(agreement, buyer, seller))
+        told = f"X2: buys {trade.quantity} units of {trade.lot_id}"
+        await self._carry(buyer.signer, told, agreement, package, "COMMIT")
+        return agreement.transfer_id
+
+    async def trade_left_to_expire(
+        self, buyer: Actor, seller: Actor, trade: Trade, deadline_ms: int
+    ) -> bytes:
+        """X2 whose buyer keeps the secret to itself: both sides reserve, and both get it back."""
+        agreement = await self._agree(trade, deadline_ms, Mode.TWO_STEP)
+        package = package_of(agreement, _consents(agreement, buyer, seller), custody=False)
+        told = "X2: reserves, never commits; the deadline passes"
+        await self._carry(buyer.signer, told, agreement, package, "ABORT")
+        return agreement.transfer_id
+
+    async def trade_declined(self, buyer: Actor, seller: Actor, trade: Trade) -> bytes:
+        """X2 that the seller declines once the buyer's cash is reserved."""
+        agreement = await self._agree(trade, mode=Mode.TWO_STEP)
+        package = package_of(agreement, _consents(agreement, buyer, seller), custody=False)
+        await self.relay.start_transfer(package)
+        await self._until_reserved(agreement.transfer_id)
+        package.decline.CopyFrom(decline(agreement.terms, seller.author))
+        told = f"X2: declines the purchase of {buyer.party_id}"
+        await self._carry(seller.signer, told, agreement, package, "ABORT")
+        return agreement.transfer_id
+
+    # --- what can be shown afterwards ------------------------------------------------------------
+
+    async def show_cash(self, actor: Actor, currency: str, expected: int) -> None:
+        """A party's money, proven, must be what the story says."""
+        found = await self.books.cash(actor.party_id, currency)
+        assert found.value is not None, "a found account has a value"
+        if (found.value.available, found.value.reserved) != (expected, 0):
+            raise PlayFailed(f"{actor.party_id} has {found.value}, not {expected} free")
+        told = f"has {format_amount(expected, currency)} {currency}, proven"
+        entry = Entry(actor.party_id, told, BUSINESS, found.block.height, final=True)
+        self.account.add(entry)
+
+    async def show_units(self, actor: Actor, lot_id: str, unit: str, expected: int) -> None:
+        """A party's units of a lot, proven, must be what the story says."""
+        found = await self.assets.holding(actor.party_id, lot_id)
+        assert found.value is not None, "a found holding has a value"
+        if (found.value.free, found.value.reserved) != (expected, 0):
+            raise PlayFailed(f"{actor.party_id} holds {found.value}, not {expected} free")
+        told = f"holds {format_quantity(expected, unit)} {unit} of {lot_id}, proven"
+        self.account.add(Entry(actor.party_id, told, ASSET, found.block.height, final=True))
+
+    async def dossiers(self) -> list[Path]:
+        """The dossier of every transfer of the play, each checked from its file alone."""
+        paths: list[Path] = []
+        for transfer_id, told in self.ended.items():
+            path = self.folder / f"{transfer_id.hex()[:16]}.dossier"
+            create_private(path, await self.relay.dossier(transfer_id))
+            await self._verified(path)
+            self.account.add(Entry("verifier", f"{path.name}: {told}; holds, offline"))
+            paths.append(path)
+        return paths
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    async def _agree(
+        self, trade: Trade, deadline_ms: int = DEADLINE_MS, mode: str = Mode.EXPRESS
+    ) -> Agreement:
+        genesis = await self.books.ledger.genesis()
+        return agree_on_trade(
+            self.pair,
+            trade,
+            fee_basis_points=genesis.parameters.trade_fee_basis_points,
+            deadline_unix_ms=self._deadline(deadline_ms),
+            random_bytes=self.ports.random_bytes,
+            mode=mode,
+        )
+
+    def _deadline(self, ahead_ms: int = DEADLINE_MS) -> int:
+        return self.ports.now_unix_ms() + ahead_ms
+
+    async def _carry(
+        self, who: str, told: str, agreement: Agreement, package: TransferPackage, outcome: str
+    ) -> None:
+        """Hand a transfer to the relay and wait for its end, which must be `outcome`."""
+        began = self.ports.now_unix_ms()
+        await self.relay.start_transfer(package)
+        ended = await self.relay.wait_transfer(agreement.transfer_id, TRANSFER_SECONDS)
+        if ended.outcome != outcome:
+            raise PlayFailed(f"{told}: ended with {ended.outcome or 'nothing'}, not {outcome}")
+        await self._proven(ended)
+        took = self.ports.now_unix_ms() - began
+        story = f"{told}: {outcome}"
+        heights = ((ASSET, ended.decider_height), (BUSINESS, ended.follower_height))
+        for chain, height in heights:
+            done = story if chain == ASSET else f"  {ended.follower_state} by proof of it"
+            asked = took if chain == ASSET else 0
+            name = who if chain == ASSET else "relay"
+            self.account.add(Entry(name, done, chain, height, final=True, elapsed_ms=asked))
+        self.ended[agreement.transfer_id] = f"{agreement.terms.flow} {outcome}"
+
+    async def _proven(self, ended: relay_pb.Transfer) -> None:
+        """What the relay says of an end is what both chains prove."""
+        for client, state in (
+            (self.books, ended.follower_state),
+            (self.assets, ended.decider_state),
+        ):
+            seen = await client.ledger.transfer(ended.transfer_id)
+            if seen.record.state != state:
+                raise PlayFailed(f"the relay says {state}, the chain proves {seen.record.state}")
+
+    async def _told(self, who: str, what: str, act: Awaitable[Outcome]) -> None:
+        began = self.ports.now_unix_ms()
+        outcome = await act
+        took = self.ports.now_unix_ms() - began
+        self.account.add(Entry(who, what, BUSINESS, outcome.height, final=True, elapsed_ms=took))
+
+    async def _until_known(self, party_id: str) -> int:
+        return await _until(lambda: self._height_of_party(party_id), f"{party_id} is not carried")
+
+    async def _height_of_party(self, party_id: str) -> int | None:
+        try:
+            return (await self.assets.party(party_id)).block.height
+        except Refused as refused:
+            if refused.reason.kind is not Kind.NOT_FOUND:
+                raise
+            return None
+
+    async def _until_reserved(self, transfer_id: bytes) -> None:
+        async def reserved() -> bool | None:
+            seen = await self.relay.transfer(transfer_id)
+            return True if seen.decider_state == "RESERVED" else None
+
+        await _until(reserved, f"transfer {transfer_id.hex()} is not reserved on both chains")
+
+    async def _verified(self, path: Path) -> None:
+        """Run the stand-alone verifier on a file, in a process of its own."""
+        arguments = (sys.executable, "-m", "relay.dossier", str(path))
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
+        said, complained = await process.communicate()
+        if process.returncode:
+            raise PlayFailed(f"{path} does not hold: {(said + complained).decode().strip()}")
+
+
+def _consents(agreement: Agreement, *actors: Actor) -> list[PartySignature]:
+    return [consent(agreement, actor.author) for actor in actors]
+
+
+async def _until(look: Callable[[], Awaitable[T | None]], otherwise: str) -> T:
+    """What `look` sees, once it sees anything."""
+    try:
+        async with asyncio.timeout(TRANSFER_SECONDS):
+            while True:
+                seen = await look()
+                if seen is not None:
+                    return seen
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise PlayFailed(f"{otherwise}, after {TRANSFER_SECONDS:g} s") from None

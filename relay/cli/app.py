@@ -1,0 +1,43 @@
+"""All nouns of the command line, and its entry point."""
+
+from __future__ import annotations
+
+import typer
+
+from common.telemetry.logs import configure_logs
+from relay.cli import (
+    asset,
+    audit,
+    cash,
+    chain,
+    documents,
+    keys,
+    party,
+    play,
+    proof,
+    receipt,
+    transfer,
+    up,
+)
+
+__all__ = ["app", "main"]
+
+HELP = "Two ledgers and an untrusted relay: one atomic commit across both."
+
+
+def _root() -> typer.Typer:
+    root = typer.Typer(no_args_is_help=True, help=HELP, pretty_exceptions_show_locals=False)
+    for module in (up, play, chain, party, receipt, cash, asset):
+        module.add(root)
+    for module in (transfer, proof, audit, documents, keys):
+        module.add(root)
+    return root
+
+
+app = _root()
+
+
+def main() -> None:
+    """Run one command and end the process with its exit code."""
+    configure_logs("error")
+    app()

@@ -1,0 +1,143 @@
+"""`wutong party` and `wutong hold`: who may do what, and what may not move."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from common.crypto.keyfile import load_signing_key
+from common.deadline import UNIX_MS_MAX
+from common.ledger.holds import SUBJECT_KINDS
+from common.ledger.identity import Party, RoleGrant, User
+from relay.cli.command import network_command, noun
+from relay.cli.output import clock_of, print_record, print_records
+from relay.cli.session import Session
+
+__all__ = ["add"]
+
+BUSINESS = "bizchain"
+
+PartyId = Annotated[str, typer.Argument(help="Party id.")]
+Kind = Annotated[str, typer.Argument(help=f"Kind of the subject: {', '.join(SUBJECT_KINDS)}.")]
+SubjectId = Annotated[str, typer.Argument(help="Id of the subject; it need not exist yet.")]
+Case = Annotated[str, typer.Option("--case", help="Case number of the authority.")]
+
+
+def add(root: typer.Typer) -> None:
+    """Add the nouns to the command line."""
+    parties = noun(root, "party", "Parties of the platform, their users and roles.")
+    network_command(parties, "propose")(propose)
+    network_command(parties, "approve")(approve)
+    network_command(parties, "close")(close)
+    network_command(parties, "show")(show)
+    network_command(parties, "list")(list_parties)
+    holds = noun(root, "hold", "Holds: what forbids new moves of a party, a receipt or a lot.")
+    network_command(holds, "place")(place)
+    network_command(holds, "lift")(lift)
+    network_command(holds, "show")(show_holds)
+
+
+async def propose(
+    session: Session,
+    party: PartyId,
+    name: Annotated[str, typer.Argument(help="Name of the organisation.")],
+    role: Annotated[list[str], typer.Option(help="A role asked for; may be repeated.")],
+    user: Annotated[
+        list[str],
+        typer.Option(help="USER (its key is in the key folder) or USER=PUBLICKEY; repeatable."),
+    ],
+    lei: Annotated[str, typer.Option(help="Legal entity identifier (ISO 17442).")] = "",
+) -> None:
+    """Propose a party, as an administrator; another administrator approves it."""
+    grants = [RoleGrant(one, UNIX_MS_MAX) for one in role]
+    users = [_user(session, party, one) for one in user]
+    books = await session.signing_books()
+    outcome = await books.propose_party(party, name, grants, users, lei)
+    session.show_outcome(BUSINESS, f"{party} is proposed", outcome)
+
+
+async def approve(session: Session, party: PartyId) -> None:
+    """Approve a proposed party, as another administrator than the one who proposed it."""
+    outcome = await (await session.signing_books()).approve_party(party)
+    session.show_outcome(BUSINESS, f"{party} is active", outcome)
+
+
+async def close(session: Session, party: PartyId) -> None:
+    """Close a party, as an administrator: it starts nothing new."""
+    outcome = await (await session.signing_books()).close_party(party)
+    session.show_outcome(BUSINESS, f"{party} is closed", outcome)
+
+
+async def show(session: Session, party: PartyId) -> None:
+    """Show one party, proven."""
+    found = await (await session.books()).party(party)
+    assert found.value is not None, "a found party has a value"
+    record = _record(found.value) | {
+        "users": [
+            {"user": user.user_id, "public_key": user.public_key} for user in found.value.users
+        ],
+        "height": found.block.height,
+    }
+    print_record(record, session.output)
+
+
+async def list_parties(session: Session) -> None:
+    """List all parties, proven."""
+    rows = await (await session.books()).parties()
+    records = [_record(row.value) for row in rows]
+    print_records(records, session.output, columns=("party", "name", "status", "roles"))
+
+
+async def place(
+    session: Session,
+    kind: Kind,
+    subject: SubjectId,
+    case: Case,
+    ground: Annotated[str, typer.Option(help="Why, for people.")],
+) -> None:
+    """Place a hold, as a regulator, an administrator or a warehouse. It holds on both chains."""
+    outcome = await (await session.signing_books()).place_hold(kind, subject, case, ground)
+    session.show_outcome(BUSINESS, f"{kind} {subject} is held", outcome)
+
+
+async def lift(session: Session, kind: Kind, subject: SubjectId, case: Case) -> None:
+    """Lift one's own hold. Other holds on the subject stay."""
+    outcome = await (await session.signing_books()).lift_hold(kind, subject, case)
+    session.show_outcome(BUSINESS, f"the hold {case} on {kind} {subject} is lifted", outcome)
+
+
+async def show_holds(session: Session, kind: Kind, subject: SubjectId) -> None:
+    """Show the holds on a subject, proven. None is no error."""
+    found = await (await session.books()).holds(kind, subject)
+    holds = found.value.holds if found.value else ()
+    records = [
+        {
+            "authority": hold.authority,
+            "case": hold.case_id,
+            "ground": hold.ground,
+            "since": clock_of(hold.since_unix_ms),
+        }
+        for hold in holds
+    ]
+    print_records(records, session.output, columns=("authority", "case", "ground", "since"))
+
+
+def _user(session: Session, party: str, text: str) -> User:
+    user_id, _, public_key = text.partition("=")
+    if not public_key:
+        return User(user_id, load_signing_key(session.options.keys.user(party, user_id)).public_key)
+    try:
+        return User(user_id, bytes.fromhex(public_key))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: USER or USER=PUBLICKEY in hexadecimal") from None
+
+
+def _record(party: Party) -> dict[str, object]:
+    return {
+        "party": party.party_id,
+        "name": party.name,
+        "legal_entity_identifier": party.legal_entity_identifier,
+        "status": party.status,
+        "roles": [grant.role for grant in party.roles],
+    }

@@ -1,0 +1,262 @@
+"""`wutong transfer`: what both ledgers do together, or neither does."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.crypto.privatefile import create_private
+from common.errors import CommonReason, Kind, Refused
+from common.transfer.terms import Mode, read_terms
+from relay.agreement import (
+    Agreement,
+    Issue,
+    Pair,
+    Trade,
+    agree_on_issue,
+    agree_on_trade,
+    consent,
+    decline,
+    package_of,
+)
+from relay.cli.command import network_command, noun
+from relay.cli.options import User
+from relay.cli.output import Record, clock_of, print_record, print_records, say
+from relay.cli.session import Session
+from relay.cli.values import amount_of, digest_of, quantity_of
+from relay.v1 import relay_service_pb2 as pb
+
+__all__ = ["add"]
+
+DEADLINE_SECONDS = 600
+SECONDS_MAX = 7 * 24 * 3600
+
+TransferId = Annotated[str, typer.Argument(help="Transfer id: 64 hexadecimal digits.")]
+Seconds = Annotated[
+    int, typer.Option("--seconds", min=1, max=SECONDS_MAX, help="Deadline, in seconds from now.")
+]
+Consents = Annotated[
+    list[str] | None,
+    typer.Option("--consent", help="PARTY/USER who consents besides --as; may be repeated."),
+]
+TwoStep = Annotated[
+    bool, typer.Option("--two-step", help="Reserve on both chains before the commit.")
+]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")]
+
+
+def add(root: typer.Typer) -> None:
+    """Add the noun to the command line."""
+    app = noun(root, "transfer", "Cross-ledger transfers, carried by a relay.")
+    start = noun(app, "start", "Agree on a transfer and hand it to the relay.")
+    network_command(start, "issue")(start_issue)
+    network_command(start, "trade")(start_trade)
+    network_command(app, "show")(show)
+    network_command(app, "list")(list_transfers)
+    network_command(app, "explain")(explain)
+    network_command(app, "wait")(wait_for)
+    network_command(app, "decline")(decline_transfer)
+    network_command(app, "dossier")(dossier)
+
+
+async def start_issue(
+    session: Session,
+    receipt: Annotated[str, typer.Argument(help="Receipt id.")],
+    lot: Annotated[str, typer.Argument(help="Id of the new lot.")],
+    seconds: Seconds = DEADLINE_SECONDS,
+    two_step: TwoStep = False,
+    wait: Wait = True,
+) -> None:
+    """X1: freeze a receipt and mint a lot of its goods, as the receipt's owner."""
+    found = await (await session.books()).receipt(receipt)
+    assert found.value is not None, "a found receipt has a value"
+    agreement = agree_on_issue(
+        _pair(session),
+        Issue(found.value, lot),
+        deadline_unix_ms=_deadline(seconds),
+        random_bytes=secrets.token_bytes,
+        mode=_mode(two_step),
+    )
+    await _start(session, agreement, [], wait)
+
+
+async def start_trade(
+    session: Session,
+    lot: Annotated[str, typer.Argument(help="Lot id.")],
+    quantity: Annotated[str, typer.Argument(help="Quantity in decimal digits.")],
+    unit: Annotated[str, typer.Argument(help="Its UN/ECE Rec. 20 code: TNE.")],
+    amount: Annotated[str, typer.Argument(help="Amount in decimal digits.")],
+    currency: Annotated[str, typer.Argument(help="ISO 4217 code.")],
+    seller: Annotated[str, typer.Option(help="Party id of the seller.")],
+    consents: Consents = None,
+    seconds: Seconds = DEADLINE_SECONDS,
+    two_step: TwoStep = False,
+    wait: Wait = True,
+) -> None:
+    """X2: buy units of a lot against payment, as the buyer. The seller consents too."""
+    base, base_unit = quantity_of(quantity, unit)
+    sold = (await (await session.assets()).lot(lot)).value
+    if sold is not None and sold.unit != base_unit:
+        raise typer.BadParameter(f"{lot} is counted in {sold.unit}, not in {base_unit}")
+    books = await session.books()
+    parameters = (await books.ledger.genesis()).parameters
+    buyer = session.options.require_signer().party_id
+    trade = Trade(buyer, seller, currency, amount_of(amount, currency), lot, base)
+    agreement = agree_on_trade(
+        _pair(session),
+        trade,
+        fee_basis_points=parameters.trade_fee_basis_points,
+        deadline_unix_ms=_deadline(seconds),
+        random_bytes=secrets.token_bytes,
+        mode=_mode(two_step),
+    )
+    await _start(session, agreement, consents or [], wait)
+
+
+async def show(session: Session, transfer: TransferId) -> None:
+    """Show where a transfer stands on both chains, each proven by its chain."""
+    transfer_id = digest_of(transfer)
+    known = await (await session.relay()).transfer(transfer_id)
+    record = dict(_record(known))
+    for chain in ("bizchain", "assetchain"):
+        try:
+            seen = await (await session.ledger(chain)).transfer(transfer_id)
+        except Refused as refused:
+            record[chain] = f"nothing: {refused.reason.name}"
+        else:
+            state, height = seen.record.state, seen.final.height
+            record[chain] = f"{state} at height {height}, proven"
+    print_record(record, session.output)
+
+
+async def list_transfers(
+    session: Session,
+    open_only: Annotated[bool, typer.Option("--open", help="Only those not ended.")] = False,
+) -> None:
+    """List the transfers the relay knows, newest first."""
+    found = await (await session.relay()).transfers(open_only=open_only)
+    columns = ("transfer_id", "flow", "outcome", "follower", "decider", "deadline", "quarantine")
+    print_records([_record(one) for one in found], session.output, columns=columns)
+
+
+async def explain(session: Session, transfer: TransferId) -> None:
+    """Say what a transfer waits for, who can unblock it, and when it must have ended."""
+    said = await (await session.relay()).explain(digest_of(transfer))
+    record = dict(_record(said.transfer)) | {
+        "awaits": said.awaits,
+        "who": said.who,
+        "next_command": said.next_command,
+        "ends_by": clock_of(said.ends_by_unix_ms),
+        "last_refusal": said.last_refusal,
+    }
+    print_record(record, session.output)
+
+
+async def wait_for(session: Session, transfer: TransferId) -> None:
+    """Wait until a transfer has ended on both chains, at most --timeout seconds."""
+    await _wait(session, digest_of(transfer))
+
+
+async def decline_transfer(session: Session, transfer: TransferId) -> None:
+    """Decline a transfer before its commit, as an owner of the decider's leg or secret holder."""
+    transfer_id = digest_of(transfer)
+    terms = await _terms_of(session, transfer_id)
+    signature = decline(read_terms(terms), session.signer())
+    relay = await session.relay()
+    await relay.start_transfer(pb.TransferPackage(terms=terms, decline=signature))
+    say("The decline is with the relay.")
+    await _wait(session, transfer_id)
+
+
+async def dossier(
+    session: Session,
+    transfer: TransferId,
+    file: Annotated[Path, typer.Argument(help="Where to write it; created, mode 0600.")],
+) -> None:
+    """Write a transfer's dossier: one file that is checked offline, without either operator."""
+    data = await (await session.relay()).dossier(digest_of(transfer))
+    create_private(file, data)
+    say(f"{file} is written. Check it anywhere: python -m relay.dossier {file}")
+    print_record({"transfer_id": transfer, "file": str(file), "bytes": len(data)}, session.output)
+
+
+async def _terms_of(session: Session, transfer_id: bytes) -> bytes:
+    """The terms, from the first chain that has seen them. Raises `Refused(NOT_FOUND)`."""
+    for chain in ("bizchain", "assetchain"):
+        try:
+            seen = await (await session.ledger(chain)).transfer(transfer_id)
+        except Refused as refused:
+            if refused.reason.kind is not Kind.NOT_FOUND:
+                raise
+        else:
+            if seen.terms:
+                return seen.terms
+    message = "neither chain has seen the terms of this transfer yet"
+    raise Refused(CommonReason.NOT_FOUND, message)
+
+
+async def _start(session: Session, agreement: Agreement, others: Sequence[str], wait: bool) -> None:
+    """Consent, hand over, wait."""
+    authors = [session.signer(), *(session.author(User(text)) for text in others)]
+    given = {author.party_id: consent(agreement, author) for author in authors}
+    missing = [owner for owner in agreement.owners if owner not in given]
+    if missing:
+        raise typer.BadParameter(f"{missing[0]} owns a leg: add --consent {missing[0]}/USER")
+    relay = await session.relay()
+    transfer_id = await relay.start_transfer(package_of(agreement, given.values()))
+    say(f"Transfer {transfer_id.hex()} is with the relay.")
+    if wait:
+        await _wait(session, transfer_id)
+    else:
+        print_record(_record(await relay.transfer(transfer_id)), session.output)
+
+
+async def _wait(session: Session, transfer_id: bytes) -> None:
+    seconds = session.options.timeout_seconds
+    relay = await session.relay()
+    try:
+        ended = await relay.wait_transfer(transfer_id, seconds)
+    except Refused as refused:
+        if refused.reason is not CommonReason.DEADLINE_EXCEEDED:
+            raise
+        say(f"It has not ended in {seconds} s. Ask again:")
+        say(f"  wutong transfer explain {transfer_id.hex()}")
+        message = "the transfer is still open; it ends by its deadline or before"
+        raise Refused(CommonReason.OUTCOME_UNKNOWN, message) from None
+    print_record(_record(ended), session.output)
+
+
+def _record(known: pb.Transfer) -> Record:
+    return {
+        "transfer_id": known.transfer_id,
+        "flow": known.flow,
+        "outcome": known.outcome,
+        "ended": known.ended,
+        "follower": _side(known.follower_state, known.follower_height),
+        "decider": _side(known.decider_state, known.decider_height),
+        "deadline": clock_of(known.deadline_unix_ms),
+        "quarantine": known.quarantine,
+    }
+
+
+def _side(state: str, height: int) -> str:
+    return f"{state} at {height}" if state else ""
+
+
+def _pair(session: Session) -> Pair:
+    return Pair(
+        session.network.chain("bizchain").chain_id, session.network.chain("assetchain").chain_id
+    )
+
+
+def _deadline(seconds: int) -> int:
+    return time.time_ns() // 1_000_000 + seconds * 1000
+
+
+def _mode(two_step: bool) -> str:
+    return Mode.TWO_STEP if two_step else Mode.EXPRESS
