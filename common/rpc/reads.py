@@ -151,6 +151,7 @@ class LedgerReads:
         cursor = _read_token(page_token)
         if cursor.query != query or not cursor.after.startswith(prefix):
             raise Refused(CommonReason.PAGE_TOKEN_INVALID, "the token is of another query")
+        self._height(cursor.height)
         try:
             self._ledger.value_at(cursor.height, cursor.after)
         except Refused:

@@ -14,9 +14,10 @@ from common.errors import CommonReason, Refused
 from common.ledger.block import Header, TransactionReceipt
 from common.ledger.certificate import Certificate
 from common.ledger.genesis import Genesis
+from common.rpc import submitter
 from common.rpc.verifier import Untrue
 from tests.kit.certified import CertifiedLedger
-from tests.kit.liar import Lie, lying
+from tests.kit.liar import SILENCE, Lie, lying
 from tests.kit.served import ServedCluster, served
 from tests.kit.tally import ACCOUNT, Account, deposit
 
@@ -195,6 +196,18 @@ async def test_a_lie_about_a_result_is_found_out(cluster: ServedCluster, lie: Li
         outcome = await client.send(client.prepare(deposit("acme", 0)))
         assert outcome.reason is CommonReason.AMOUNT_OUT_OF_RANGE
         assert outcome.height > 0
+        assert liar.lies > 0
+
+
+async def test_a_node_that_takes_transactions_and_never_answers_is_left(
+    cluster: ServedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "SILENCE_SECONDS_MAX", 0.1)
+    async with (
+        lying(cluster, SILENCE, forged_value) as (liar, network),
+        cluster.client("bank", network) as client,
+    ):
+        assert (await client.submit(deposit("patient", 1))).took_effect
         assert liar.lies > 0
 
 

@@ -366,6 +366,21 @@ async def test_clients_go_on_when_the_leader_is_gone_and_it_catches_up_when_it_i
         assert cluster.network == network
 
 
+async def test_what_was_under_way_when_the_leader_went_takes_effect_exactly_once(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as cluster, cluster.client("bank") as bank:
+        await bank.submit(deposit("acme", 1))
+        sending = asyncio.create_task(bank.submit_many([deposit("acme", 1)] * 300))
+        await bank.submit(deposit("zeta", 1))
+        await cluster.close(cluster.leader_id())
+        outcomes = await sending
+        assert all(outcome.took_effect for outcome in outcomes)
+        found = await bank.get(ACCOUNT, ACCOUNT.key("acme"))
+        assert found.value is not None
+        assert found.value.units == 301
+
+
 async def watch_into(client: LedgerClient, heights: list[int], count: int) -> None:
     async for block in client.watch_blocks(1):
         heights.append(block.final.height)

@@ -6,6 +6,7 @@ of the others. `lie` changes the answers of one method in place.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,6 +25,9 @@ from common.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_serve
 from tests.kit.served import AUTHORITY, HOST, NETWORK, ServedCluster
 
 Lie = Callable[[Any], None]
+
+SILENCE = "Silence"
+"""The method of a liar that takes transactions and never answers."""
 
 LIAR_ID = "a-liar"
 """First in the order of ids, so that every client asks it first."""
@@ -72,6 +76,9 @@ class Liar(LedgerService):
     async def _batch(
         self, request: pb.SubmitBatchRequest, context: Any, seconds: float | None
     ) -> Any:
+        if self._method == SILENCE:
+            self.lies += 1
+            await asyncio.Event().wait()
         return self._told("Submit", await super()._batch(request, context, seconds))
 
 
