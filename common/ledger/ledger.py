@@ -47,7 +47,8 @@ from common.ledger.chain import Chain, Context
 from common.ledger.genesis import Genesis, chain_id_of, check_genesis
 from common.ledger.history import History
 from common.ledger.identity import PARTY
-from common.ledger.state import Commitment, State, table_of
+from common.ledger.state import Change, Commitment, State, table_of
+from common.ledger.transaction import Transaction
 from common.ledger.transition import Parsed
 from common.ledger.window import WINDOW, Recorded
 from common.storage.ports import Row, StateStore
@@ -66,6 +67,7 @@ MISBEHAVIOUR_ROW = b"\x86"
 HEIGHT_BYTES = 8
 BLOCK_TREES_KEPT = 64
 SCAN_ROWS = 1024
+BUCKETS_KEPT_MAX = 8192
 
 
 class AppliedBlock(NamedTuple):
@@ -109,6 +111,7 @@ class Ledger:
         verify: Verify,
         meta: Meta,
         tree: StateTree,
+        buckets: _Buckets,
     ) -> None:
         self.chain = chain
         self.genesis = genesis
@@ -118,6 +121,7 @@ class Ledger:
         self._store = store
         self._verify = verify
         self._tree = tree
+        self._buckets = buckets
         self._multiset = Multiset.from_bytes(meta.multiset)
         self.state = State(store)
         self.applied_height = meta.applied_height
@@ -156,8 +160,9 @@ class Ledger:
         assert raw is not None
         meta = decode_trusted(Meta, raw)
         buckets = ((key[1:], value) for key, value in _scan_all(store, BUCKET_ROW))
-        tree = StateTree.restore(_Buckets(store), meta.applied_height, buckets)
-        ledger = cls(chain, genesis, store, verify, meta, tree)
+        reader = _Buckets(store)
+        tree = StateTree.restore(reader, meta.applied_height, buckets)
+        ledger = cls(chain, genesis, store, verify, meta, tree, reader)
         if tree.root != ledger.header.state_root:
             raise InvariantBroken(f"the stored state of height {meta.applied_height} is not whole")
         return ledger
@@ -175,6 +180,9 @@ class Ledger:
         if block.time_unix_ms <= self.header.time_unix_ms:
             raise InvariantBroken(f"block {height} does not lie after its parent in time")
         context = self.context(height, block.time_unix_ms)
+        self.state.prefetch(
+            [WINDOW.key(one.transaction_id) for one in parsed if isinstance(one, Transaction)]
+        )
         judged = transition.apply_transactions(context, block.transactions, parsed)
         leaves = judged.leaves()
         tree = MerkleTree(leaves)
@@ -198,29 +206,26 @@ class Ledger:
             self.chain, self.chain_id, self.genesis, self.state, height, time_unix_ms, self._verify
         )
 
-    def _commit_rows(
-        self, height: int, changes: list[tuple[bytes, bytes | None]]
-    ) -> tuple[list[Row], bytes]:
+    def _commit_rows(self, height: int, changes: Sequence[Change]) -> tuple[list[Row], bytes]:
         """The store's rows for a block's changes, and the state root they lead to."""
-        befores = self._store.get_many([key for key, _ in changes])
-        rows: list[Row] = list(changes)
+        rows: list[Row] = []
         proven: list[tuple[bytes, bytes | None]] = []
         replaced: dict[bytes, bytes | None] = {}
-        for (key, after), before in zip(changes, befores, strict=True):
+        for key, before, after in changes:
+            rows.append((key, after))
             table = table_of(key)
-            if table is WINDOW:
-                self._digest(key, before, after)
-                self.window_rows += (before is None) - (after is None)
-                if after is None and before is not None:
-                    rows.append(_index_row(key, before))
-                continue
-            replaced[key] = before
             if table.commitment is Commitment.TREE:
                 proven.append((key, after))
             elif table.commitment is Commitment.DIGEST:
                 self._digest(key, before, after)
+            if table.cached:
+                replaced[key] = before
+            elif table is WINDOW:
+                self.window_rows += (before is None) - (after is None)
+                if after is None and before is not None:
+                    rows.append(_index_row(key, before))
         update = self._tree.update(height, proven)
-        rows.extend((BUCKET_ROW + reference, content) for reference, content in update.rows)
+        rows.extend(self._buckets.written(update.rows))
         self._history.add(height, replaced)
         return rows, update.root
 
@@ -396,16 +401,32 @@ class Ledger:
 
 
 class _Buckets:
-    """The tree's buckets as rows of the store."""
+    """The tree's buckets as rows of the store; those used lately are at hand."""
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
+        self._known: dict[bytes, bytes] = {}
 
     def load(self, reference: bytes) -> bytes:
-        content = self._store.get(BUCKET_ROW + reference)
+        content = self._known.get(reference) or self._store.get(BUCKET_ROW + reference)
         if content is None:
             raise InvariantBroken("a bucket of the state tree is missing")
+        self._keep(reference, content)
         return content
+
+    def written(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The store's rows of an update."""
+        for reference, content in rows:
+            if content is None:
+                self._known.pop(reference, None)
+            else:
+                self._keep(reference, content)
+            yield BUCKET_ROW + reference, content
+
+    def _keep(self, reference: bytes, content: bytes) -> None:
+        if len(self._known) >= BUCKETS_KEPT_MAX:
+            self._known.clear()
+        self._known[reference] = content
 
 
 def _install(
@@ -415,7 +436,7 @@ def _install(
     state = State(store)
     for party in genesis.parties:
         state.put(PARTY, PARTY.key(party.party_id), party)
-    rows = [(key, value) for key, value in state.take_changes() if value is not None]
+    rows = [(key, after) for key, _, after in state.take_changes() if after is not None]
     rows = sorted([*rows, *further_rows])
     multiset = Multiset()
     proven: list[tuple[bytes, bytes]] = []

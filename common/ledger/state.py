@@ -13,13 +13,23 @@ stand last. A prefix of a key is therefore a prefix of its parts, and `scan` lis
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Protocol, TypeVar, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from common.encoding import Canonical, decode_trusted, encode
 from common.errors import InvariantBroken
 
-__all__ = ["Commitment", "Reader", "Rows", "State", "Table", "table_of", "tables"]
+__all__ = [
+    "Change",
+    "Commitment",
+    "Reader",
+    "Rows",
+    "State",
+    "Store",
+    "Table",
+    "table_of",
+    "tables",
+]
 
 V = TypeVar("V", bound=Canonical)
 
@@ -67,6 +77,11 @@ class Table(Generic[V]):
         self.cached = cached
         _registered[prefix] = self
 
+    @property
+    def is_tracked(self) -> bool:
+        """Whether anything asks what a block replaced: a header's digest, or a read of the past."""
+        return self.cached or self.commitment is not Commitment.DERIVED
+
     def key(self, *parts: str | bytes) -> bytes:
         """The full state key of `parts`."""
         try:
@@ -100,6 +115,25 @@ class Rows(Protocol):
         ...
 
 
+class Store(Rows, Protocol):
+    """`Rows` that give many values at once: what a block is applied to."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Value bytes under full keys, in their order."""
+        ...
+
+
+class Change(NamedTuple):
+    """One row a block changed: its value bytes before and after; None where there was, or is, none.
+
+    `before` is None too where nothing needs it (`Table.is_tracked`).
+    """
+
+    key: bytes
+    before: bytes | None
+    after: bytes | None
+
+
 class Reader:
     """Typed reads over `Rows`. Values are immutable, so one decoded value is shared by all."""
 
@@ -112,7 +146,7 @@ class Reader:
         try:
             return cast("V | None", self._values[key])
         except KeyError:
-            raw = self._rows.get(key)
+            raw = self._raw(key)
             value = None if raw is None else decode_trusted(table.kind, raw)
             if not table.cached:
                 return value
@@ -120,6 +154,9 @@ class Reader:
                 self._values.clear()
             self._values[key] = value
             return value
+
+    def _raw(self, key: bytes) -> bytes | None:
+        return self._rows.get(key)
 
     def scan(
         self, table: Table[V], *parts: str | bytes, after: bytes | None = None
@@ -142,9 +179,11 @@ class State(Reader):
     decoded values outlives a block; `take_changes` ends one.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        super().__init__(rows)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._store = store
         self._changes: dict[bytes, Canonical | None] = {}
+        self._read: dict[bytes, bytes | None] = {}
         self.writable = True
         """False while a rule checks: a check that writes is a broken invariant."""
 
@@ -185,15 +224,41 @@ class State(Reader):
         page = self._rows.scan(table.prefix, limit=limit)
         return [(key, decode_trusted(table.kind, raw)) for key, raw in page]
 
-    def take_changes(self) -> list[tuple[bytes, bytes | None]]:
-        """This block's writes as rows in key order, and an empty overlay for the next block."""
+    def prefetch(self, keys: Sequence[bytes]) -> None:
+        """Read rows this block is about to ask for, all at once: many times faster than singly."""
+        self._read.update(zip(keys, self._store.get_many(keys), strict=True))
+
+    def _raw(self, key: bytes) -> bytes | None:
+        if key not in self._read:
+            self._read[key] = self._store.get(key)
+        return self._read[key]
+
+    def take_changes(self) -> list[Change]:
+        """This block's writes in key order, and an empty overlay for the next block."""
         changes, self._changes = self._changes, {}
+        befores = self._befores(changes)
+        self._read = {}
         if len(self._values) + len(changes) > CACHED_VALUES_MAX:
             self._values.clear()
         for key, value in changes.items():
             if table_of(key).cached:
                 self._values[key] = value
         return [
-            (key, None if value is None else encode(value))
+            Change(key, befores.get(key), None if value is None else encode(value))
             for key, value in sorted(changes.items())
         ]
+
+    def _befores(self, keys: Iterable[bytes]) -> dict[bytes, bytes | None]:
+        """The value bytes before this block. A known value is encoded again: that is its row."""
+        found: dict[bytes, bytes | None] = {}
+        unknown: list[bytes] = []
+        for key in keys:
+            if key in self._read:
+                found[key] = self._read[key]
+            elif key in self._values:
+                value = self._values[key]
+                found[key] = None if value is None else encode(value)
+            elif table_of(key).is_tracked:
+                unknown.append(key)
+        found.update(zip(unknown, self._store.get_many(unknown), strict=True))
+        return found

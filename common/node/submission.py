@@ -16,7 +16,7 @@ from functools import lru_cache, partial
 from common.errors import CommonReason, Reason, Refused, reason_of
 from common.ledger import transition, window
 from common.ledger.block import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, TransactionReceipt
-from common.ledger.chain import SignatureClaim
+from common.ledger.chain import Context, SignatureClaim
 from common.ledger.ledger import AppliedBlock, Ledger
 from common.ledger.transaction import Transaction
 from common.node.ports import SUBMITTED_MAX, NodeSettings, Result
@@ -166,17 +166,18 @@ class Door:
     def _admit_all(
         self, batch: Batch, arrivals: Sequence[tuple[int, OpenTransaction, list[SignatureClaim]]]
     ) -> None:
+        ledger = self._ledger
+        time_unix_ms = max(self._now_unix_ms(), ledger.header.time_unix_ms + 1)
+        context = ledger.context(ledger.applied_height + 1, time_unix_ms)
         for slot, arrival, _ in arrivals:
             try:
-                self._admit(batch, slot, arrival)
+                self._admit(context, batch, slot, arrival)
             except Refused as refused:
                 batch.refuse(slot, refused)
 
-    def _admit(self, batch: Batch, slot: int, arrival: OpenTransaction) -> None:
+    def _admit(self, context: Context, batch: Batch, slot: int, arrival: OpenTransaction) -> None:
         """Queue, join or answer one transaction. Raises `Refused`."""
-        transaction, ledger = arrival.transaction, self._ledger
-        time_unix_ms = max(self._now_unix_ms(), ledger.header.time_unix_ms + 1)
-        context = ledger.context(ledger.applied_height + 1, time_unix_ms)
+        transaction = arrival.transaction
         transition.admit(context, transaction)
         known = self._open.get(transaction.transaction_id)
         if known is not None:
@@ -184,7 +185,9 @@ class Door:
             known.waiters.append((batch, slot))
             return
         if transaction.sender:
-            recorded = window.recorded(ledger.state, transaction.transaction_id, time_unix_ms)
+            recorded = window.recorded(
+                context.state, transaction.transaction_id, context.time_unix_ms
+            )
             if recorded is not None:
                 _require_same(recorded.body_hash, transaction)
                 self._answer(batch, slot, arrival, recorded)

@@ -81,7 +81,8 @@ def check_burn(context: Context, operation: WithdrawCash) -> None:
 
 
 def apply_burn(_: Context, operation: WithdrawCash, __: None) -> None:
-    raise InvariantBroken(f"burning {operation.amount} was never possible")
+    if operation.amount > 1:
+        raise InvariantBroken(f"burning {operation.amount} was never possible")
 
 
 CHAIN = Chain(

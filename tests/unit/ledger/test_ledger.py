@@ -389,8 +389,8 @@ def test_reads_see_the_writes_of_the_block_and_committed_rows_do_not() -> None:
     assert [key[1:] for key, _ in state.committed_rows(ACCOUNT, 2)] == [b"a", b"b"]
     assert state.get(ACCOUNT, ACCOUNT.key("a")) is None
     assert state.take_changes() == [
-        (ACCOUNT.key("a"), None),
-        (ACCOUNT.key("bb"), encode(Account(2))),
+        (ACCOUNT.key("a"), encode(Account(1)), None),
+        (ACCOUNT.key("bb"), None, encode(Account(2))),
     ]
     assert state.take_changes() == []
 
