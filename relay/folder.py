@@ -78,4 +78,7 @@ def open_relay(folder: Path, random_bytes: RandomBytes) -> OpenRelay:
     credential = load_credential(folder, TLS_NAME)
     network = load_network(folder / settings.network_file)
     key = read_private(folder / SEALING_KEY_FILE, KEY_BYTES)
+    if len(key) != KEY_BYTES:
+        message = f"{folder / SEALING_KEY_FILE} has {len(key)} bytes, not {KEY_BYTES}"
+        raise Refused(CommonReason.MALFORMED, message)
     return OpenRelay(settings, credential, network, LmdbJournal.open(folder, key, random_bytes))

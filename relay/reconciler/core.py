@@ -101,6 +101,11 @@ class Reconciler:
         return self._planner.open.get(transfer_id) or self._planner.ended.get(transfer_id)
 
     @property
+    def open_count(self) -> int:
+        """How many transfers have not ended."""
+        return len(self._planner.open)
+
+    @property
     def open_transfers(self) -> Sequence[Transfer]:
         """Transfers that have not ended, in the order they became known."""
         return tuple(self._planner.open.values())

@@ -185,6 +185,8 @@ class Planner:
         if not reason.transient:
             transfer.attempts = max(transfer.attempts, self._policy.refusals_before_quarantine)
         if transfer.attempts >= self._policy.refusals_before_quarantine:
+            if not transfer.quarantine:
+                self.changed[transfer.transfer_id] = None
             transfer.quarantine = transfer.refusal
         transfer.not_before_unix_ms = self.now_unix_ms + self.back_off_ms(transfer.attempts)
 

@@ -1,0 +1,266 @@
+"""Judging a dossier from its bytes alone.
+
+Each check refuses one way in which a dossier could deceive: another transfer, another chain, a leg
+or a consent that is not of these terms, a header nobody certified, a record that is not in it,
+records that could not follow each other, a decision the follower did not obey, a COMMIT after the
+deadline or without the secret, an expiry before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from common.crypto.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verify
+from common.deadline import expired
+from common.encoding import decode
+from common.errors import CommonReason, Refused, TransferReason
+from common.ledger.block import EventKind
+from common.ledger.evidence import verify_certified, verify_event, verify_genesis
+from common.transfer.legs import Role
+from common.transfer.machine import (
+    RECORD_VERSION,
+    TRANSITIONS,
+    Outcome,
+    TransferRecord,
+    TransferState,
+    outcome_of,
+)
+from common.transfer.terms import (
+    Terms,
+    consent_digest,
+    leg_hash,
+    opens_lock,
+    read_terms,
+    transfer_id_of,
+)
+from common.v1.transfer_pb2 import EventProof
+from relay.dossier.contents import (
+    DOSSIER_BYTES_MAX,
+    DOSSIER_VERSION,
+    Dossier,
+    DossierRecord,
+    DossierSide,
+)
+from relay.inputs import Consent, Opening
+
+__all__ = ["DossierReport", "ShownRecord", "ShownSide", "verify_dossier"]
+
+RECORDS_MAX = 2
+"""A transfer has at most two records on a chain: reserved, then what became of it."""
+CONSENTS_MAX = 8
+
+_REASONS = ("expired", "declined")
+
+
+class ShownRecord(NamedTuple):
+    """A proven record: the state it wrote, why, and in which final block."""
+
+    state: str
+    reason: str
+    height: int
+    time_unix_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSide:
+    """What is proven of one chain. `consents` are the parties whose signature is shown."""
+
+    chain_name: str
+    chain_id: bytes
+    is_opened: bool
+    consents: tuple[str, ...]
+    records: tuple[ShownRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DossierReport:
+    """What a dossier proves. `outcome` is COMMIT, ABORT, or empty while nothing is decided.
+
+    `ended` says that the follower is proven to have obeyed. `is_pinned` is false where no chain ids
+    were given: then the chains are those the terms name, whoever they are.
+    """
+
+    transfer_id: bytes
+    terms: Terms
+    outcome: str
+    ended: bool
+    is_pinned: bool
+    follower: ShownSide
+    decider: ShownSide
+
+
+class _Proven(NamedTuple):
+    record: TransferRecord
+    shown: ShownRecord
+
+
+def verify_dossier(data: bytes, pinned: Collection[bytes] = ()) -> DossierReport:
+    """What the dossier in these canonical bytes proves.
+
+    `pinned` are the ids of the chains it may be about; none: any. Raises `Refused` where anything
+    in it does not hold: TOO_LARGE, MALFORMED, WRONG_CHAIN, TERMS_INVALID, LEG_MISMATCH,
+    CONSENT_MISSING, BAD_CERTIFICATE, BAD_PROOF, PROOF_MISMATCH, SECRET_MISMATCH.
+    """
+    if len(data) > DOSSIER_BYTES_MAX:
+        raise Refused(CommonReason.TOO_LARGE, f"a dossier has at most {DOSSIER_BYTES_MAX} bytes")
+    dossier = decode(Dossier, data)
+    if dossier.version != DOSSIER_VERSION:
+        raise Refused(CommonReason.MALFORMED, f"dossier version {dossier.version} is unknown")
+    terms = read_terms(dossier.terms)
+    if pinned and not {terms.follower_chain, terms.decider_chain} <= set(pinned):
+        raise Refused(CommonReason.WRONG_CHAIN, "the transfer is not between the pinned chains")
+    follower, obeyed = _side(dossier.follower, terms, Role.FOLLOWER)
+    decider, decided = _side(dossier.decider, terms, Role.DECIDER)
+    outcome = _outcome(terms, obeyed, decided)
+    return DossierReport(
+        transfer_id_of(terms),
+        terms,
+        outcome.value,
+        bool(obeyed) and outcome_of(obeyed[-1].record) is not Outcome.NONE,
+        bool(pinned),
+        follower,
+        decider,
+    )
+
+
+# --- one chain -----------------------------------------------------------------------------------
+
+
+def _side(side: DossierSide, terms: Terms, role: str) -> tuple[ShownSide, list[_Proven]]:
+    follows = role == Role.FOLLOWER
+    chain_id = terms.follower_chain if follows else terms.decider_chain
+    genesis = verify_genesis(side.genesis, chain_id)
+    if side.node_sets:
+        raise Refused(CommonReason.BAD_CERTIFICATE, "a changed node set is not understood yet")
+    _check_opening(side.opening, terms.follower_leg_hash if follows else terms.decider_leg_hash)
+    transfer_id = transfer_id_of(terms)
+    _check_consents(side.consents, transfer_id)
+    if len(side.records) > RECORDS_MAX:
+        raise Refused(CommonReason.TOO_LARGE, f"a transfer has at most {RECORDS_MAX} records here")
+    proven: list[_Proven] = []
+    for record in side.records:
+        final = verify_certified(record.header, record.certificate, chain_id, genesis.node_set)
+        event = verify_event(
+            final, _proof(record, final.height), EventKind.TRANSFER, transfer_id.hex()
+        )
+        found = decode(TransferRecord, event.payload)
+        _check_record(found, terms, transfer_id, role)
+        shown = ShownRecord(found.state, found.reason, final.height, final.header.time_unix_ms)
+        proven.append(_Proven(found, shown))
+    _check_history(proven, role)
+    shown_side = ShownSide(
+        genesis.chain_name,
+        chain_id,
+        side.opening is not None,
+        tuple(consent.party for consent in side.consents),
+        tuple(one.shown for one in proven),
+    )
+    return shown_side, proven
+
+
+def _proof(record: DossierRecord, height: int) -> EventProof:
+    counts = (record.leaf_index, record.leaf_count)
+    if not all(0 <= count < 1 << 31 for count in counts):
+        raise Refused(CommonReason.BAD_PROOF, "the place of the leaf is impossible")
+    return EventProof(
+        height=height,
+        leaf_index=record.leaf_index,
+        leaf_count=record.leaf_count,
+        leaf=record.leaf,
+        path=record.path,
+    )
+
+
+def _check_opening(opening: Opening | None, expected: bytes) -> None:
+    if opening is not None and leg_hash(opening.leg, opening.salt) != expected:
+        raise Refused(TransferReason.LEG_MISMATCH, "an opening is not of the leg in the terms")
+
+
+def _check_consents(consents: Sequence[Consent], transfer_id: bytes) -> None:
+    parties = [consent.party for consent in consents]
+    if parties != sorted(set(parties)) or len(parties) > CONSENTS_MAX:
+        raise Refused(CommonReason.MALFORMED, "each party consents once, in order of their names")
+    for consent in consents:
+        sizes = (len(consent.public_key), len(consent.signature))
+        digest = consent_digest(transfer_id, consent.party)
+        if sizes != (PUBLIC_KEY_BYTES, SIGNATURE_BYTES) or not verify(
+            consent.public_key, digest, consent.signature
+        ):
+            raise Refused(
+                TransferReason.CONSENT_MISSING, f"the consent of {consent.party} does not verify"
+            )
+
+
+def _check_record(record: TransferRecord, terms: Terms, transfer_id: bytes, role: str) -> None:
+    named = (record.version, record.transfer_id, record.role, record.flow, record.deadline_unix_ms)
+    expected = (RECORD_VERSION, transfer_id, role, terms.flow, terms.deadline_unix_ms)
+    if named != expected:
+        raise Refused(TransferReason.PROOF_MISMATCH, f"a record is not of these terms on a {role}")
+
+
+def _check_history(proven: Sequence[_Proven], role: str) -> None:
+    """Records follow each other as the machine allows. The first may be missing."""
+    for one in proven:
+        if all(one.record.state not in _after(role, state) for state in TransferState):
+            raise Refused(
+                TransferReason.PROOF_MISMATCH, f"{one.record.state} is no state of a {role}"
+            )
+    for earlier, later in pairwise(proven):
+        before = TransferState(earlier.record.state)
+        follows = later.record.state in _after(role, before)
+        if not follows or later.shown.height < earlier.shown.height:
+            raise Refused(
+                TransferReason.PROOF_MISMATCH,
+                f"{later.record.state} does not follow {before} on a {role}",
+            )
+
+
+def _after(role: str, before: TransferState) -> list[TransferState]:
+    """The states that can follow `before` in this role."""
+    return [
+        to for (by, came_from, _), to in TRANSITIONS.items() if (by, came_from) == (role, before)
+    ]
+
+
+# --- both chains together ------------------------------------------------------------------------
+
+
+def _outcome(terms: Terms, follower: Sequence[_Proven], decider: Sequence[_Proven]) -> Outcome:
+    """What the decider decided, once the follower is found to agree with it."""
+    outcome = outcome_of(decider[-1].record) if decider else Outcome.NONE
+    if outcome is not Outcome.NONE:
+        _check_decision(terms, decider[-1], outcome)
+    if not follower:
+        return outcome
+    last = follower[-1].record
+    obeyed = outcome_of(last)
+    if obeyed is Outcome.NONE:
+        return outcome
+    if obeyed is not outcome:
+        raise Refused(
+            TransferReason.PROOF_MISMATCH,
+            f"the follower has {last.state}, and the decider is shown to have decided"
+            f" {outcome or 'nothing'}",
+        )
+    decision = decider[-1].record
+    if (last.reason, last.secret) != (decision.reason, decision.secret):
+        raise Refused(TransferReason.PROOF_MISMATCH, "the follower obeyed another decision")
+    return outcome
+
+
+def _check_decision(terms: Terms, decision: _Proven, outcome: Outcome) -> None:
+    record, shown = decision
+    late = expired(shown.time_unix_ms, terms.deadline_unix_ms)
+    if outcome is Outcome.COMMIT:
+        if not opens_lock(record.secret, terms.hash_lock):
+            raise Refused(TransferReason.SECRET_MISMATCH, "COMMIT without the secret of the terms")
+        if late:
+            raise Refused(TransferReason.PROOF_MISMATCH, "COMMIT at or after the deadline")
+        return
+    if record.reason not in _REASONS or record.secret:
+        raise Refused(TransferReason.PROOF_MISMATCH, "ABORT is for an expiry or a decline")
+    if record.reason == "expired" and not late:
+        raise Refused(TransferReason.PROOF_MISMATCH, "expired before the deadline")

@@ -1,0 +1,215 @@
+"""Drives one reconciler in an event loop: inputs in as they come, effects out in order.
+
+Inputs that arrive while a round is being carried out are taken together by the next one. `Persist`
+is carried out in a thread and awaited before anything after it; sends and reads run side by side.
+A journal that fails ends the relay: nothing may be sent that was not written first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from common.errors import Refused
+from relay.effects import (
+    Changed,
+    Effect,
+    FetchOutbox,
+    FetchTransfers,
+    Persist,
+    Scan,
+    Submit,
+)
+from relay.inputs import Answered, Input, Package, PackageReceived
+from relay.journal import Journal
+from relay.ledgers import ChainLedger
+from relay.reconciler import Reconciler
+from relay.reconciler.transfers import Stage, Transfer
+from relay.watcher import watch_for_ever
+
+__all__ = ["RelayDriver"]
+
+_log = structlog.get_logger(__name__)
+
+
+class RelayDriver:
+    """One relay at work. Made and used inside one event loop.
+
+    `failed` is done with the error once the relay cannot go on.
+    """
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        journal: Journal,
+        ledgers: Mapping[str, ChainLedger],
+        now_unix_ms: Callable[[], int],
+        tick_ms: int,
+    ) -> None:
+        self.reconciler = reconciler
+        self.ledgers = ledgers
+        self.now_unix_ms = now_unix_ms
+        self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        self._journal = journal
+        self._tick_seconds = tick_ms / 1_000
+        self._inputs: list[Input] = []
+        self._filled = asyncio.Event()
+        self._kept: list[asyncio.Future[None]] = []
+        self._watching_for: dict[bytes, list[asyncio.Future[None]]] = {}
+        self._scanning: dict[str, bool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recover what the journal kept, and go to work."""
+        self.give(*self._journal.recover())
+        self._spawn(self._run())
+        for ledger in self.ledgers.values():
+            self._spawn(watch_for_ever(ledger, self.give))
+
+    async def close(self) -> None:
+        """Stop working. What was sent goes on without us; what was not is found again."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._disk.shutdown(wait=True)
+
+    # --- for the service -------------------------------------------------------------------------
+
+    def give(self, *inputs: Input) -> None:
+        """Inputs for the next round."""
+        self._inputs += inputs
+        self._filled.set()
+
+    async def hand_over(self, transfer_id: bytes, package: Package) -> None:
+        """Take a package on. It is durable when this returns."""
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._kept.append(kept)
+        self.give(PackageReceived(transfer_id, package))
+        await kept
+
+    async def until_ended(self, transfer_id: bytes) -> Transfer:
+        """The transfer, once it has ended on both chains. Wait as long as you like."""
+        while True:
+            transfer = self.reconciler.find(transfer_id)
+            if transfer is not None and transfer.stage is Stage.ENDED:
+                return transfer
+            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiting = self._watching_for.setdefault(transfer_id, [])
+            waiting.append(changed)
+            try:
+                await changed
+            finally:
+                waiting.remove(changed)
+                if not waiting:
+                    self._watching_for.pop(transfer_id, None)
+
+    # --- rounds ----------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            await self._wait_for_inputs()
+            inputs, self._inputs = self._inputs, []
+            kept, self._kept = self._kept, []
+            self._filled.clear()
+            for effect in self.reconciler.advance(self.now_unix_ms(), inputs):
+                await self._carry_out(effect)
+            for future in kept:
+                if not future.done():
+                    future.set_result(None)
+
+    async def _wait_for_inputs(self) -> None:
+        try:
+            async with asyncio.timeout(self._tick_seconds):
+                await self._filled.wait()
+        except TimeoutError:
+            return
+
+    async def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Persist(entries):
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._disk, self._journal.write, entries)
+            case Submit():
+                self._spawn(self._submit(effect))
+            case Scan(chain):
+                if not self._scanning.get(chain):
+                    self._scanning[chain] = True
+                    self._spawn(self._scan(self.ledgers[chain]))
+            case FetchTransfers(chain, transfer_ids):
+                self._spawn(self._fetch(self.ledgers[chain], transfer_ids))
+            case FetchOutbox(chain, from_number):
+                self._spawn(self._outbox(self.ledgers[chain], from_number))
+            case Changed(transfer_ids):
+                self._tell(transfer_ids)
+
+    def _tell(self, transfer_ids: Sequence[bytes]) -> None:
+        for transfer_id in transfer_ids:
+            for future in self._watching_for.get(transfer_id, ()):
+                if not future.done():
+                    future.set_result(None)
+            transfer = self.reconciler.find(transfer_id)
+            if transfer is not None and transfer.stage is Stage.ENDED:
+                _log.info("transfer ended", transfer=transfer_id.hex(), outcome=transfer.outcome)
+            elif transfer is not None and transfer.quarantine:
+                _log.warning(
+                    "transfer set aside", transfer=transfer_id.hex(), why=transfer.quarantine
+                )
+
+    # --- effects that take a while ---------------------------------------------------------------
+
+    async def _submit(self, submit: Submit) -> None:
+        ledger = self.ledgers[submit.chain]
+        try:
+            results = await ledger.submit(submit.operations)
+            self.give(Answered(submit.chain, submit.number, tuple(results)))
+        except Refused as refused:
+            _log.warning(
+                "a batch had no answer",
+                chain=submit.chain,
+                operations=len(submit.operations),
+                why=str(refused),
+            )
+            self.give(Answered(submit.chain, submit.number, failure=refused))
+
+    async def _scan(self, ledger: ChainLedger) -> None:
+        try:
+            self.give(await ledger.view())
+            async for page in ledger.open_transfers():
+                self.give(page)
+        except Refused as refused:
+            _log.warning("a chain cannot be read now", chain=ledger.name, why=str(refused))
+        finally:
+            self._scanning[ledger.name] = False
+
+    async def _fetch(self, ledger: ChainLedger, transfer_ids: Sequence[bytes]) -> None:
+        self.give(await ledger.fetch(transfer_ids))
+
+    async def _outbox(self, ledger: ChainLedger, from_number: int) -> None:
+        try:
+            self.give(await ledger.outbox(from_number))
+        except Refused as refused:
+            _log.warning("messages cannot be read now", chain=ledger.name, why=str(refused))
+
+    # --- tasks -----------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Whatever a task raises that is no refusal is a fault of this process: it ends."""
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_result(error)

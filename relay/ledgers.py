@@ -1,0 +1,205 @@
+"""Both chains as a relay uses them: ports, and their implementation over gRPC.
+
+A `ChainLedger` carries out what the reconciler asks of one chain, and gives back inputs that were
+judged on the way (`relay.verifier`): an answer that is untrue makes the client ask another node.
+
+    books = GrpcLedger(LedgerClient(network, "bizchain", credential), Operation)
+    await books.submit([Operation("import_header", payload)])
+    async for block in books.watch():
+        ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from google.protobuf.message import Message
+
+from common.errors import CommonReason, Kind, Refused, TransferReason
+from common.ledger.genesis import Genesis
+from common.ledger.lightclient import PEER
+from common.rpc.asker import CALL_SECONDS
+from common.rpc.client import LedgerClient
+from common.rpc.verifier import Outcome
+from common.v1 import ledger_service_pb2 as pb
+from relay.dossier.assembly import record_in
+from relay.dossier.contents import DossierRecord
+from relay.effects import Operation
+from relay.inputs import (
+    ChainView,
+    FetchedTransfers,
+    FinalBlock,
+    OpenTransfers,
+    OperationResult,
+    Outbox,
+    TransferRow,
+)
+from relay.verifier import EVENT_KINDS, ChainVerifier
+
+__all__ = ["ChainLedger", "GrpcLedger"]
+
+SUBMIT_SECONDS = 20.0
+PAGE_ROWS = 500
+FETCHES_AT_ONCE_MAX = 16
+_NODE_KINDS = (Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.LIMIT)
+
+
+class ChainLedger(Protocol):
+    """What a relay asks of one chain. Everything may raise `Refused`; that costs time alone."""
+
+    name: str
+
+    async def submit(self, operations: Sequence[Operation]) -> list[OperationResult]:
+        """Send the operations, in order. Their results; raises where there is none for any."""
+        ...
+
+    async def view(self) -> ChainView:
+        """Where the chain stands, and what it holds of the other one."""
+        ...
+
+    def open_transfers(self) -> AsyncIterator[OpenTransfers]:
+        """The index of open transfers, page by page."""
+        ...
+
+    async def fetch(self, transfer_ids: Sequence[bytes]) -> FetchedTransfers:
+        """Each of these transfers, as far as the chain knows it."""
+        ...
+
+    async def outbox(self, from_number: int) -> Outbox:
+        """Messages that wait, from a number on."""
+        ...
+
+    def watch(self) -> AsyncIterator[FinalBlock]:
+        """Final blocks from now on, without gaps."""
+        ...
+
+    async def genesis(self) -> Genesis:
+        """The genesis of the pinned chain id."""
+        ...
+
+    async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
+        """The record of a transfer in a final block, ready for a dossier."""
+        ...
+
+
+class GrpcLedger:
+    """`ChainLedger` over the nodes of a chain. `operation_type` is the chain's `Operation`."""
+
+    def __init__(self, name: str, client: LedgerClient, operation_type: type[Message]) -> None:
+        self.name = name
+        self._client = client
+        self._operation_type = operation_type
+        self._verifier = ChainVerifier(name, client.verifier)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._client.close()
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    async def submit(self, operations: Sequence[Operation]) -> list[OperationResult]:
+        """See `ChainLedger.submit`. The client's stream keeps their order, and tries again."""
+        composed = [
+            self._client.prepare_unsigned(self._operation_type(**{one.kind: one.payload}))
+            for one in operations
+        ]
+        answers = await asyncio.gather(
+            *(self._client.send(one, seconds=SUBMIT_SECONDS) for one in composed),
+            return_exceptions=True,
+        )
+        results = [_result(answer) for answer in answers]
+        if all(_is_of_the_node(result) for result in results):
+            first = results[0]
+            raise Refused(first.reason or CommonReason.OUTCOME_UNKNOWN, first.message)
+        return results
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def view(self) -> ChainView:
+        """See `ChainLedger.view`."""
+        acknowledged = (await self._client.peer()).outbox_acknowledged
+        height = self._client.seen_height
+        request = pb.GetStateRequest(key=PEER.key(), min_height=height)
+        return await self._client.ask(
+            lambda node: node.ledger.GetState(request, timeout=CALL_SECONDS),
+            lambda answer: self._verifier.chain_view(answer.evidence, acknowledged, height),
+        )
+
+    async def open_transfers(self) -> AsyncIterator[OpenTransfers]:
+        """See `ChainLedger.open_transfers`."""
+        token = ""
+        while True:
+            request = pb.ListOpenTransfersRequest(page_size=PAGE_ROWS, page_token=token)
+            page, token = await self._client.ask(
+                lambda node, request=request: node.ledger.ListOpenTransfers(  # type: ignore[misc]
+                    request, timeout=CALL_SECONDS
+                ),
+                self._verifier.open_transfers,
+            )
+            yield page
+            if not token:
+                return
+
+    async def fetch(self, transfer_ids: Sequence[bytes]) -> FetchedTransfers:
+        """See `ChainLedger.fetch`. One that cannot be read now is left out: it is asked again."""
+        gate = asyncio.Semaphore(FETCHES_AT_ONCE_MAX)
+        found: list[TransferRow] = []
+        missing: list[bytes] = []
+
+        async def fetch_one(transfer_id: bytes) -> None:
+            async with gate:
+                try:
+                    found.append(await self._transfer(transfer_id))
+                except Refused as refused:
+                    if refused.reason is TransferReason.TRANSFER_UNKNOWN:
+                        missing.append(transfer_id)
+
+        await asyncio.gather(*(fetch_one(transfer_id) for transfer_id in transfer_ids))
+        return FetchedTransfers(self.name, tuple(found), tuple(missing))
+
+    async def _transfer(self, transfer_id: bytes) -> TransferRow:
+        request = pb.GetTransferRequest(transfer_id=transfer_id)
+        return await self._client.ask(
+            lambda node: node.ledger.GetTransfer(request, timeout=CALL_SECONDS),
+            lambda answer: self._verifier.transfer(answer, transfer_id),
+        )
+
+    async def outbox(self, from_number: int) -> Outbox:
+        """See `ChainLedger.outbox`."""
+        request = pb.ListOutboxRequest(from_number=from_number, page_size=PAGE_ROWS)
+        return await self._client.ask(
+            lambda node: node.ledger.ListOutbox(request, timeout=CALL_SECONDS),
+            lambda answer: self._verifier.outbox(answer, from_number),
+        )
+
+    async def watch(self) -> AsyncIterator[FinalBlock]:
+        """See `ChainLedger.watch`. Begins at the newest final block, so that its time is known."""
+        head = (await self.view()).head
+        async for seen in self._client.watch_blocks(max(head.height, 1), EVENT_KINDS):
+            yield self._verifier.watched(seen.final, seen.leaves, seen.certified)
+
+    async def genesis(self) -> Genesis:
+        """See `ChainLedger.genesis`."""
+        return await self._client.genesis()
+
+    async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
+        """See `ChainLedger.record`."""
+        block = await self._client.block(height)
+        certified = block.certified
+        return record_in(transfer_id, certified.header, certified.certificate, block.leaves)
+
+
+def _result(answer: Outcome | BaseException) -> OperationResult:
+    if isinstance(answer, Outcome):
+        return OperationResult(answer.reason, answer.message, answer.height)
+    if isinstance(answer, Refused):
+        return OperationResult(answer.reason, answer.message, 0)
+    raise answer
+
+
+def _is_of_the_node(result: OperationResult) -> bool:
+    """Whether no block decided it, because the nodes could not."""
+    reason = result.reason
+    return result.height == 0 and reason is not None and reason.kind in _NODE_KINDS

@@ -1,0 +1,232 @@
+# ruff: noqa: N802, ARG002 (names and arguments of methods are those of the protocol)
+"""RelayService: to hand transfers over, to see where they stand, and to take their dossiers away.
+
+What a relay says of a transfer is what both chains have proven to it. It is no authority: whoever
+needs certainty asks the chains, or takes the dossier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from common.crypto.digest import DIGEST_BYTES
+from common.errors import CommonReason, Refused, TransferReason
+from common.ledger.genesis import Genesis
+from common.transfer.legs import Role
+from common.transfer.machine import Outcome, outcome_of
+from common.transfer.terms import transfer_id_of
+from relay.dossier.assembly import assemble
+from relay.dossier.contents import DossierRecord
+from relay.driver import RelayDriver
+from relay.inputs import TransferRow
+from relay.metrics import facts_of
+from relay.reconciler.explain import explain
+from relay.reconciler.packages import check_package, package_from
+from relay.reconciler.transfers import Stage, Transfer
+from relay.v1 import relay_service_pb2 as pb
+from relay.v1.relay_service_pb2_grpc import RelayServiceServicer
+
+if TYPE_CHECKING:
+    import grpc
+
+__all__ = ["RELAY_SERVICE", "RelayService"]
+
+RELAY_SERVICE = pb.DESCRIPTOR.services_by_name["RelayService"].full_name
+PAGE_ROWS_DEFAULT = 100
+PAGE_ROWS_MAX = 500
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class RelayService(RelayServiceServicer):
+    """The service over one driver. `business` and `asset` are the names of the two chains."""
+
+    def __init__(
+        self, driver: RelayDriver, chain_ids: tuple[bytes, bytes], business: str, asset: str
+    ) -> None:
+        self._driver = driver
+        self._reconciler = driver.reconciler
+        self._chain_ids = chain_ids
+        self._business = business
+        self._asset = asset
+
+    # --- carrying --------------------------------------------------------------------------------
+
+    async def StartTransfer(
+        self, request: pb.StartTransferRequest, context: Context
+    ) -> pb.StartTransferResponse:
+        """Judge the package at the door, and answer once it is durable."""
+        package = package_from(request.package)
+        transfer_id = transfer_id_of(check_package(package, self._chain_ids))
+        limit = self._reconciler.policy.open_transfers_max
+        if self._reconciler.open_count >= limit:
+            raise Refused(CommonReason.BUSY, f"this relay has {limit} transfers open already")
+        await self._driver.hand_over(transfer_id, package)
+        return pb.StartTransferResponse(transfer_id=transfer_id)
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    async def GetTransfer(
+        self, request: pb.GetTransferRequest, context: Context
+    ) -> pb.GetTransferResponse:
+        """Where a transfer stands; one this relay has forgotten is read from the chains."""
+        return pb.GetTransferResponse(transfer=_message(await self._transfer(request.transfer_id)))
+
+    async def ListTransfers(
+        self, request: pb.ListTransfersRequest, context: Context
+    ) -> pb.ListTransfersResponse:
+        """Transfers this relay knows, newest first. The token names the last one of a page."""
+        if not 0 <= request.page_size <= PAGE_ROWS_MAX:
+            raise Refused(CommonReason.INVALID_ARGUMENT, f"a page has at most {PAGE_ROWS_MAX} rows")
+        rows = request.page_size or PAGE_ROWS_DEFAULT
+        known = list(self._reconciler.open_transfers)
+        if not request.open_only:
+            known += self._reconciler.ended_transfers
+        known.sort(key=_age, reverse=True)
+        if request.page_token:
+            last = _token_age(request.page_token)
+            known = [transfer for transfer in known if _age(transfer) < last]
+        page = known[:rows]
+        token = _token(page[-1]) if len(known) > rows else ""
+        return pb.ListTransfersResponse(
+            transfers=[_message(transfer) for transfer in page], next_page_token=token
+        )
+
+    async def WaitTransfer(
+        self, request: pb.WaitTransferRequest, context: Context
+    ) -> pb.WaitTransferResponse:
+        """Answer when it has ended. The caller's deadline says how long it waits."""
+        transfer = await self._transfer(request.transfer_id)
+        if transfer.stage is not Stage.ENDED:
+            transfer = await self._driver.until_ended(request.transfer_id)
+        return pb.WaitTransferResponse(transfer=_message(transfer))
+
+    async def ExplainTransfer(
+        self, request: pb.ExplainTransferRequest, context: Context
+    ) -> pb.ExplainTransferResponse:
+        """What it waits for, and who can help."""
+        transfer = await self._transfer(request.transfer_id)
+        told = explain(self._reconciler, transfer)
+        return pb.ExplainTransferResponse(
+            transfer=_message(transfer),
+            awaits=told.awaits,
+            who=told.who,
+            next_command=told.next_command,
+            ends_by_unix_ms=told.ends_by_unix_ms,
+            last_refusal=told.last_refusal,
+        )
+
+    async def GetStatus(
+        self, request: pb.GetStatusRequest, context: Context
+    ) -> pb.GetStatusResponse:
+        """What the relay is doing."""
+        facts = facts_of(self._reconciler)
+        return pb.GetStatusResponse(
+            open_transfers=sum(facts.open_transfers.values()),
+            quarantined=facts.quarantined,
+            oldest_open_age_ms=max(facts.oldest_ms.values(), default=0),
+            business_height=facts.heights[self._business],
+            asset_height=facts.heights[self._asset],
+            messages_to_asset=facts.messages[self._asset],
+            messages_to_business=facts.messages[self._business],
+        )
+
+    # --- dossiers --------------------------------------------------------------------------------
+
+    async def GetDossier(
+        self, request: pb.GetDossierRequest, context: Context
+    ) -> pb.GetDossierResponse:
+        """One file with all that is proven of a transfer, made from final blocks of both chains."""
+        transfer = await self._transfer(request.transfer_id)
+        if not transfer.terms_bytes:
+            raise Refused(CommonReason.NOT_READY, "the terms were not read yet; ask again")
+        follower, decider = await asyncio.gather(
+            self._side(transfer, transfer.follower_chain, transfer.follower_heights),
+            self._side(transfer, transfer.decider_chain, transfer.decider_heights),
+        )
+        dossier = assemble(transfer.terms_bytes, transfer.package, follower, decider)
+        return pb.GetDossierResponse(dossier=dossier)
+
+    async def _side(
+        self, transfer: Transfer, chain: str, heights: Sequence[int]
+    ) -> tuple[Genesis, list[DossierRecord]]:
+        ledger = self._driver.ledgers[chain]
+        records = [await ledger.record(transfer.transfer_id, height) for height in heights]
+        return await ledger.genesis(), records
+
+    # --- finding ---------------------------------------------------------------------------------
+
+    async def _transfer(self, transfer_id: bytes) -> Transfer:
+        """The transfer as this relay knows it, else as both chains show it.
+
+        Raises `Refused`: INVALID_ARGUMENT, TRANSFER_UNKNOWN.
+        """
+        if len(transfer_id) != DIGEST_BYTES:
+            raise Refused(CommonReason.INVALID_ARGUMENT, f"a transfer id has {DIGEST_BYTES} bytes")
+        known = self._reconciler.find(transfer_id)
+        if known is not None:
+            return known
+        found = await asyncio.gather(
+            *(ledger.fetch((transfer_id,)) for ledger in self._driver.ledgers.values())
+        )
+        rows = {answer.chain: row for answer in found for row in answer.rows}
+        if not rows:
+            raise Refused(
+                TransferReason.TRANSFER_UNKNOWN, f"nobody knows transfer {transfer_id.hex()}"
+            )
+        return _read(rows, tuple(self._driver.ledgers))
+
+
+def _read(rows: Mapping[str, TransferRow], chains: Sequence[str]) -> Transfer:
+    """A transfer from what the chains have of it; one of them may have nothing."""
+    chain, row = next(iter(rows.items()))
+    record = row.seen.record
+    [other] = [name for name in chains if name != chain]
+    follows = record.role == Role.FOLLOWER
+    transfer = Transfer(
+        record.transfer_id,
+        record.flow,
+        chain if follows else other,
+        other if follows else chain,
+        record.deadline_unix_ms,
+        received_unix_ms=0,
+    )
+    for one in rows.values():
+        transfer.observe(one.seen)
+        transfer.terms_bytes = transfer.terms_bytes or one.terms
+    if transfer.follower is not None and outcome_of(transfer.follower.record) is not Outcome.NONE:
+        transfer.stage = Stage.ENDED
+    return transfer
+
+
+def _message(transfer: Transfer) -> pb.Transfer:
+    return pb.Transfer(
+        transfer_id=transfer.transfer_id,
+        flow=transfer.flow,
+        follower_state=transfer.follower_state,
+        follower_height=max(transfer.follower_heights, default=0),
+        decider_state=transfer.decider_state,
+        decider_height=max(transfer.decider_heights, default=0),
+        outcome=transfer.outcome.value,
+        ended=transfer.stage is Stage.ENDED,
+        deadline_unix_ms=transfer.deadline_unix_ms,
+        quarantine=transfer.quarantine,
+    )
+
+
+def _age(transfer: Transfer) -> tuple[int, bytes]:
+    return transfer.received_unix_ms, transfer.transfer_id
+
+
+def _token(transfer: Transfer) -> str:
+    return f"{transfer.received_unix_ms}:{transfer.transfer_id.hex()}"
+
+
+def _token_age(token: str) -> tuple[int, bytes]:
+    received, _, transfer_id = token.partition(":")
+    try:
+        return int(received), bytes.fromhex(transfer_id)
+    except ValueError:
+        raise Refused(CommonReason.PAGE_TOKEN_INVALID, "this is no page token") from None
