@@ -229,9 +229,7 @@ class State(Reader):
         self._read.update(zip(keys, self._store.get_many(keys), strict=True))
 
     def _raw(self, key: bytes) -> bytes | None:
-        if key not in self._read:
-            self._read[key] = self._store.get(key)
-        return self._read[key]
+        return self._read[key] if key in self._read else self._store.get(key)
 
     def take_changes(self) -> list[Change]:
         """This block's writes in key order, and an empty overlay for the next block."""
