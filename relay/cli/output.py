@@ -14,8 +14,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
+
+from common.encoding import Canonical
 
 __all__ = ["Output", "Record", "clock_of", "print_record", "print_records", "say"]
 
@@ -44,8 +47,8 @@ def print_records(records: Sequence[Record], output: Output, *, columns: Sequenc
         return
     table = _table(*columns)
     for record in records:
-        table.add_row(*(_text(record.get(name, "")) for name in columns))
-    _console().print(table)
+        table.add_row(*(_text(record.get(name)) for name in columns))
+    _print_table(table)
 
 
 def print_record(record: Record, output: Output) -> None:
@@ -58,7 +61,7 @@ def print_record(record: Record, output: Output) -> None:
     table.add_column(overflow="fold")
     for name, value in record.items():
         table.add_row(name.replace("_", " "), _text(value))
-    _console().print(table)
+    _print_table(table)
 
 
 def clock_of(unix_ms: int) -> str:
@@ -77,9 +80,17 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _console() -> Console:
-    """Standard output. A pipe is wide enough for any line, so that no tool meets a cut one."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, soft_wrap=False)
+def _print_table(table: Table) -> None:
+    """To standard output. A pipe is wide enough for any line, so that no tool meets a cut one."""
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else PIPE_COLUMNS)
+    if terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def _print_json(value: object) -> None:
@@ -89,6 +100,8 @@ def _print_json(value: object) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, Canonical):
+        return _plain(msgspec.structs.asdict(value))
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -97,10 +110,14 @@ def _plain(value: object) -> object:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Canonical):
+        return _text(msgspec.structs.asdict(value))
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
