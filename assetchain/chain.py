@@ -19,7 +19,7 @@ CHAIN = Chain(
     name="assetchain",
     operation_type=Operation,
     rules={
-        **common_rules(holdings.credit_units),
+        **common_rules(holdings.pay_out_pot),
         **parties.OPERATIONS,
         **lots.OPERATIONS,
         **holdings.OPERATIONS,

@@ -21,7 +21,7 @@ CHAIN = Chain(
     name="bizchain",
     operation_type=Operation,
     rules={
-        **common_rules(cash.credit_cash),
+        **common_rules(cash.pay_out_pot),
         **parties.OPERATIONS,
         **receipts.OPERATIONS,
         **cash.OPERATIONS,

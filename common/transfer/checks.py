@@ -93,6 +93,7 @@ def checked_leg(
             raise Refused(TransferReason.HASH_LOCK_USED, f"{owner} has used this hash lock before")
     lightclient.check_fresh(context)
     rules.check(context, leg, facts)
+    rules.check_unheld(context, leg)
     return leg, rules
 
 

@@ -40,14 +40,16 @@ class LegRules(Generic[L]):
     """One flow on one chain.
 
     `owners` are the parties whose consent the leg needs here. `check` raises a `Refused` unless the
-    value is free and not held (and, on a decider, agrees with the follower's facts). `claim` moves
-    what `settle` or `release` left in the pot; it raises a `Refused` in `check_claim` only.
+    value is free (and, on a decider, agrees with the follower's facts), `check_unheld` where a hold
+    lies on anything the leg moves: it is asked whenever the leg takes a step that is not decided
+    yet, so a hold that comes between the two steps of a two-step transfer still beats it.
     """
 
     kind: type[L]
     role: str
     owners: Callable[[L], tuple[str, ...]]
     check: Callable[[Context, L, Facts], None]
+    check_unheld: Callable[[Context, L], None]
     reserve: Callable[[Context, bytes, L], Facts]
     settle: Callable[[Context, bytes, L], None]
     release: Callable[[Context, bytes, L], None]

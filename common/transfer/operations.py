@@ -118,7 +118,7 @@ def apply_reserve(context: Context, operation: pb.ReserveTransfer, step: Step | 
 
 
 def check_commit(context: Context, operation: pb.CommitTransfer) -> Step | None:
-    """Decider, two-step: a RESERVED transfer that is not expired, and its secret."""
+    """Decider, two-step: a RESERVED transfer, neither expired nor held by now, and its secret."""
     row = known(context, operation.transfer_id)
     if row.record.state == TransferState.COMMITTED:
         return None
@@ -130,6 +130,8 @@ def check_commit(context: Context, operation: pb.CommitTransfer) -> Step | None:
     if not opens_lock(operation.secret, terms.hash_lock):
         raise Refused(TransferReason.SECRET_MISMATCH, "the secret does not open the hash lock")
     leg, rules = own_leg(context, row)
+    lightclient.check_fresh(context)
+    rules.check_unheld(context, leg)
     record = replace(row.record, state=state.value, secret=operation.secret)
     return Step(Action.COMMIT, replace(row, record=record, height=context.height), leg, rules)
 
@@ -365,13 +367,13 @@ def _consent_claims(
     ]
 
 
-def common_rules(credit: pots.Credit) -> dict[str, Rule[Any, Any]]:
-    """The rules both chains share, by the name of the operation's field. `credit` pays out pots."""
+def common_rules(pay_out: pots.PayOut) -> dict[str, Rule[Any, Any]]:
+    """The rules both chains share, by the name of the operation's field."""
 
     def apply_claim(
-        context: Context, _: pb.ClaimTransfer, found: list[tuple[bytes, pots.Pot]]
+        context: Context, operation: pb.ClaimTransfer, found: list[tuple[bytes, pots.Pot]]
     ) -> None:
-        pots.apply_claim(context, found, credit)
+        pots.apply_claim(context, operation.transfer_id, found, pay_out)
 
     return {
         "link": Rule(

@@ -16,10 +16,13 @@ from common.ledger.identity import PartyStatus, party_of
 from common.ledger.state import Commitment, Table
 from common.v1.transfer_pb2 import ClaimTransfer
 
-__all__ = ["POT", "Credit", "Pot", "apply_claim", "check_claim", "credit_or_pot"]
+__all__ = ["POT", "Credit", "PayOut", "Pot", "apply_claim", "check_claim", "credit_or_pot"]
 
 Credit = Callable[[Context, str, str, int], None]
 """(context, party, asset, quantity): credits an active party's own account."""
+
+PayOut = Callable[[Context, bytes, str, str, int], None]
+"""(context, transfer id, party, asset, quantity): credits what leaves a pot, and records it."""
 
 
 class Pot(Canonical, frozen=True):
@@ -61,8 +64,10 @@ def check_claim(context: Context, operation: ClaimTransfer) -> list[tuple[bytes,
     return pots
 
 
-def apply_claim(context: Context, pots: list[tuple[bytes, Pot]], credit: Credit) -> None:
-    """Credit each pot and empty it."""
+def apply_claim(
+    context: Context, transfer_id: bytes, pots: list[tuple[bytes, Pot]], pay_out: PayOut
+) -> None:
+    """Pay out each pot and empty it."""
     for key, pot in pots:
-        credit(context, pot.party, pot.asset, pot.quantity)
+        pay_out(context, transfer_id, pot.party, pot.asset, pot.quantity)
         context.state.delete(POT, key)

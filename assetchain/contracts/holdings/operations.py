@@ -21,7 +21,7 @@ from common.ledger.identity import active_party
 from common.transfer.legs import LegRules, Role
 from common.transfer.pots import credit_or_pot
 
-__all__ = ["LEGS", "OPERATIONS", "credit_units"]
+__all__ = ["LEGS", "OPERATIONS", "credit_units", "pay_out_pot"]
 
 REFERENCE_CHARACTERS_MAX = 140
 RELEASE_BY_RECORD = "the transfer's own record"
@@ -38,6 +38,7 @@ def check_move_title(context: Context, operation: pb.MoveTitle) -> TitleMove:
     _check_movable(
         context, operation.lot_id, context.sender, operation.receiver, operation.quantity
     )
+    _check_unheld(context, operation.lot_id, context.sender)
     return TitleMove(
         operation.lot_id,
         context.sender,
@@ -58,9 +59,13 @@ def apply_move_title(context: Context, _: pb.MoveTitle, move: TitleMove) -> None
 
 
 def check_leg(context: Context, leg: TitleLeg, _: bytes) -> None:
-    """Free units of the seller, on which no hold lies, to another active party."""
+    """Free units of the seller, to another active party."""
     _check_movable(context, leg.lot_id, leg.seller, leg.buyer, leg.quantity)
-    check_free(context.state, "party", leg.buyer)
+
+
+def check_leg_unheld(context: Context, leg: TitleLeg) -> None:
+    """No hold lies on the lot, its receipt, the seller or the buyer."""
+    _check_unheld(context, leg.lot_id, leg.seller, leg.buyer)
 
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> bytes:
@@ -90,6 +95,11 @@ def credit_units(context: Context, party: str, lot_id: str, quantity: int) -> No
     _add(context, party, lot_id, free=quantity)
 
 
+def pay_out_pot(context: Context, _: bytes, party: str, lot_id: str, quantity: int) -> None:
+    """Credit what waited for a party that is active now. Title was its own since the transfer."""
+    credit_units(context, party, lot_id, quantity)
+
+
 # --- parts --------------------------------------------------------------------------------------
 
 
@@ -105,14 +115,20 @@ def _check_movable(context: Context, lot_id: str, giver: str, receiver: str, qua
     if lot.state != LotState.ACTIVE:
         raise Refused(AssetReason.LOT_NOT_ACTIVE, f"lot {lot_id} is {lot.state}")
     active_party(context.state, receiver)
-    check_lot_free(context.state, lot)
-    check_free(context.state, "party", giver)
     free = holding_of(context.state, giver, lot_id).free
     if free < quantity:
         raise Refused(
             AssetReason.INSUFFICIENT_UNITS,
             f"{giver} has {free} {lot.unit} of {lot_id} free, {quantity} needed",
         )
+
+
+def _check_unheld(context: Context, lot_id: str, *parties: str) -> None:
+    lot = lot_of(context.state, lot_id)
+    assert lot is not None, "a lot that is moved was found before"
+    check_lot_free(context.state, lot)
+    for party in parties:
+        check_free(context.state, "party", party)
 
 
 def _add(context: Context, party: str, lot_id: str, *, free: int = 0, reserved: int = 0) -> None:
@@ -142,6 +158,7 @@ LEGS: Mapping[str, LegRules[Any]] = {
         role=Role.DECIDER,
         owners=lambda leg: (leg.seller,),
         check=check_leg,
+        check_unheld=check_leg_unheld,
         reserve=reserve_leg,
         settle=settle_leg,
         release=release_leg,

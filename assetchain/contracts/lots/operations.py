@@ -25,7 +25,7 @@ __all__ = ["LEGS", "OPERATIONS"]
 
 
 def check_leg(context: Context, leg: MintLeg, facts: bytes) -> None:
-    """A new lot that agrees with the proven receipt, on which no hold lies."""
+    """A new lot that agrees with the proven receipt."""
     check_identifier(leg.lot_id, "lot id", long=True)
     proven = decode(ReceiptFacts, facts)
     named = (leg.receipt_id, leg.owner, leg.goods_code, leg.quantity, leg.unit)
@@ -45,6 +45,10 @@ def check_leg(context: Context, leg: MintLeg, facts: bytes) -> None:
     if live is not None:
         raise Refused(AssetReason.RECEIPT_HAS_LOT, f"{leg.receipt_id} backs lot {live.lot_id}")
     active_party(context.state, leg.owner)
+
+
+def check_leg_unheld(context: Context, leg: MintLeg) -> None:
+    """No hold lies on the receipt, on the lot to be or on their owner."""
     check_free(context.state, "receipt", leg.receipt_id)
     check_free(context.state, "lot", leg.lot_id)
     check_free(context.state, "party", leg.owner)
@@ -98,6 +102,7 @@ LEGS: Mapping[str, LegRules[Any]] = {
         role=Role.DECIDER,
         owners=lambda leg: (leg.owner,),
         check=check_leg,
+        check_unheld=check_leg_unheld,
         reserve=reserve_leg,
         settle=settle_leg,
         release=release_leg,

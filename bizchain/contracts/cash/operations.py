@@ -23,7 +23,7 @@ from common.ledger.identity import Party, active_party
 from common.transfer.legs import LegRules, Role
 from common.transfer.pots import credit_or_pot
 
-__all__ = ["LEGS", "OPERATIONS", "credit_cash"]
+__all__ = ["LEGS", "OPERATIONS", "credit_cash", "pay_out_pot"]
 
 REFERENCE_CHARACTERS_MAX = 140
 BASIS_POINTS = 10_000
@@ -72,6 +72,7 @@ def check_withdraw_cash(context: Context, operation: pb.WithdrawCash) -> Movemen
             BusinessReason.NOT_ISSUED_BY_BANK,
             f"{movement.payee} owes {owed.issued - owed.redeemed} {movement.currency} here",
         )
+    check_free(context.state, "party", movement.payer)
     _check_available(context, movement.payer, movement.currency, movement.amount)
     return movement
 
@@ -92,6 +93,7 @@ def check_pay_cash(context: Context, operation: pb.PayCash) -> Movement:
     if movement.payee == movement.payer:
         raise Refused(BusinessReason.SAME_PARTY, "payer and payee are two parties")
     active_party(context.state, movement.payee)
+    check_free(context.state, "party", movement.payer)
     _check_available(context, movement.payer, movement.currency, movement.amount)
     return movement
 
@@ -120,8 +122,13 @@ def check_leg(context: Context, leg: CashLeg, _: bytes) -> None:
             BusinessReason.FEE_MISMATCH, f"the schedule's fee is {scheduled}, not {leg.fee}"
         )
     active_party(context.state, leg.payee)
-    check_free(context.state, "party", leg.payee)
     _check_available(context, leg.payer, leg.currency, leg.amount)
+
+
+def check_leg_unheld(context: Context, leg: CashLeg) -> None:
+    """No hold lies on payer or payee."""
+    check_free(context.state, "party", leg.payer)
+    check_free(context.state, "party", leg.payee)
 
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> bytes:
@@ -157,6 +164,16 @@ def credit_cash(context: Context, party: str, currency: str, amount: int) -> Non
     _add(context, party, currency, available=amount)
 
 
+def pay_out_pot(
+    context: Context, transfer_id: bytes, party: str, currency: str, amount: int
+) -> None:
+    """Credit what waited for a party that is active now."""
+    credit_cash(context, party, currency, amount)
+    accounts = f"claimable/{party}", f"available/{party}"
+    entry = JournalEntry(*accounts, currency, amount, transfer_id.hex())
+    context.emit("journal", currency, entry)
+
+
 def trade_fee(amount: int, basis_points: int) -> int:
     """The platform's fee on a trade: rounded up to the minor unit, in favour of the fee account."""
     return scale_ceiling(amount, basis_points, BASIS_POINTS)
@@ -184,7 +201,6 @@ def _is_bank(party: Party, time_unix_ms: int) -> bool:
 
 
 def _check_available(context: Context, party: str, currency: str, amount: int) -> None:
-    check_free(context.state, "party", party)
     available = cash_of(context.state, party, currency).available
     if available < amount:
         raise Refused(
@@ -245,6 +261,7 @@ LEGS: Mapping[str, LegRules[Any]] = {
         role=Role.FOLLOWER,
         owners=lambda leg: (leg.payer,),
         check=check_leg,
+        check_unheld=check_leg_unheld,
         reserve=reserve_leg,
         settle=settle_leg,
         release=release_leg,

@@ -77,7 +77,8 @@ def check_cancel_receipt(context: Context, operation: pb.CancelReceipt) -> Recei
     receipt = _known(context, operation.receipt_id)
     if context.sender != receipt.owner:
         raise Refused(BusinessReason.NOT_THE_OWNER, f"{receipt.receipt_id} is another party's")
-    _check_movable(context, receipt)
+    _check_unreserved(receipt)
+    _check_unheld(context, receipt.receipt_id, receipt.owner)
     return _moved(receipt, "cancel")
 
 
@@ -95,7 +96,7 @@ def apply_receipt(
 
 
 def check_leg(context: Context, leg: ReceiptLeg, _: bytes) -> None:
-    """An issued receipt of the leg's owner that nothing reserves or holds."""
+    """An issued receipt of the leg's owner that nothing reserves."""
     receipt = _known(context, leg.receipt_id)
     if receipt.owner != leg.owner:
         raise Refused(BusinessReason.NOT_THE_OWNER, f"{leg.receipt_id} is another party's")
@@ -104,8 +105,13 @@ def check_leg(context: Context, leg: ReceiptLeg, _: bytes) -> None:
             BusinessReason.RECEIPT_TOKENISED,
             f"{leg.receipt_id} was tokenised by transfer {receipt.transfer_id.hex()}",
         )
-    _check_movable(context, receipt)
+    _check_unreserved(receipt)
     _moved(receipt, "tokenise")
+
+
+def check_leg_unheld(context: Context, leg: ReceiptLeg) -> None:
+    """No hold lies on the receipt or its owner."""
+    _check_unheld(context, leg.receipt_id, leg.owner)
 
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
@@ -158,14 +164,17 @@ def _check_goods(operation: pb.ReportReceipt) -> None:
         raise Refused(CommonReason.INVALID_ARGUMENT, "at most 16 commitments of 32 bytes")
 
 
-def _check_movable(context: Context, receipt: Receipt) -> None:
+def _check_unreserved(receipt: Receipt) -> None:
     if receipt.transfer_id and receipt.state == ReceiptState.ISSUED:
         raise Refused(
             BusinessReason.RECEIPT_RESERVED,
             f"{receipt.receipt_id} is reserved by transfer {receipt.transfer_id.hex()}",
         )
-    check_free(context.state, "receipt", receipt.receipt_id)
-    check_free(context.state, "party", receipt.owner)
+
+
+def _check_unheld(context: Context, receipt_id: str, owner: str) -> None:
+    check_free(context.state, "receipt", receipt_id)
+    check_free(context.state, "party", owner)
 
 
 def _moved(receipt: Receipt, what: str) -> Receipt:
@@ -197,6 +206,7 @@ LEGS: Mapping[str, LegRules[Any]] = {
         role=Role.FOLLOWER,
         owners=lambda leg: (leg.owner,),
         check=check_leg,
+        check_unheld=check_leg_unheld,
         reserve=reserve_leg,
         settle=settle_leg,
         release=release_leg,
