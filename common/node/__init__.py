@@ -9,6 +9,7 @@ checks. Everything it wants done it asks of its `NodePorts`. The same node runs 
     ports.py        what a node asks of the world; settings and limits; results     (pure)
     frames.py       what nodes say to each other; mailbox.py: one frame for each        (pure)
     writes.py       writes on their way to the disk, and what waits for them        (pure)
+    office.py       what a node does while it leads                                 (pure)
     recovery.py     starting from what the disk has                                 (pure)
     clocks.py       whether this clock agrees with those of a quorum                (pure)
     pending.py      the blocks between the applied height and the end of the log    (pure)

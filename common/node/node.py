@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from common.crypto.signing import SigningKey, Verify, verify
-from common.encoding import encode
 from common.errors import CommonReason, Refused, StorageFailed
 from common.ledger import transition
 from common.ledger.block import Block
@@ -25,17 +24,18 @@ from common.node.frames import (
     decode_frame,
 )
 from common.node.mailbox import Mailbox
+from common.node.office import Office
 from common.node.pending import PendingBlock, PendingBlocks, read_entry
 from common.node.ports import NodePorts, NodeSettings, Result
 from common.node.reads import ReadReply, Reads
-from common.node.recovery import Recovered, entries_between, recover
+from common.node.recovery import entries_between, recover
 from common.node.submission import Door
 from common.node.writes import LogWrites
 from common.raft.core import Raft, RaftConfig
 from common.raft.messages import Append, Entry, HardState
 from common.raft.ready import PersistReceipt, Ready, RoleChange
 from common.raft.roles import Role
-from common.storage.ports import LogStore, LogWrite, SigningRecord, StateStore
+from common.storage.ports import LogImage, LogStore, LogWrite, SigningRecord, StateStore
 
 __all__ = ["Node"]
 
@@ -98,7 +98,6 @@ class Node:
         self._ticks = 0
         self._answered: set[str] = set()
         self._settled_height = 0
-        self._disk_nearly_full = False
 
     # --- what can be seen ------------------------------------------------------------------------
 
@@ -200,7 +199,7 @@ class Node:
         while True:
             self._apply_committed()
             self._settle_final()
-            self._propose()
+            self._office.propose(self._door)
             ready = self.raft.ready()
             if ready is None:
                 return
@@ -241,48 +240,56 @@ class Node:
 
     def _start(self) -> None:
         recovered = recover(self._chain, self._genesis, self._log, self._state, self._verify)
+        self.ledger = ledger = recovered.ledger
         if recovered.rebuilt:
-            self._ports.alarm("state-rebuilt", applied_height=recovered.ledger.applied_height)
-        self.ledger = recovered.ledger
-        self._settled_height = self.ledger.final_height
+            self._ports.alarm("state-rebuilt", applied_height=ledger.applied_height)
+        self._settled_height = ledger.final_height
+        self._pending = PendingBlocks(
+            ledger.applied_height, ledger.header.time_unix_ms, self._log.term
+        )
+        self._office = Office(ledger, self._pending, self._clocks, self.settings, self._put_block)
+        self._door = Door(
+            ledger,
+            self.settings,
+            self._check_signatures,
+            self._office.closed_because,
+            self._clocks.agreed_now_unix_ms,
+        )
+        self._reads = Reads(self.settings)
         self._finality = Finality(
             self.node_id,
             self._key,
-            self.ledger,
+            ledger,
             recovered.image.signing,
             self._verify,
             self._log.term,
             self._ports.alarm,
         )
-        self._door = Door(
-            self.ledger,
-            self.settings,
-            self._check_signatures,
-            self._closed,
-            self._clocks.agreed_now_unix_ms,
-        )
-        self._reads = Reads(self.settings)
-        self._start_raft(recovered)
+        self._start_raft(recovered.image)
 
-    def _start_raft(self, recovered: Recovered) -> None:
-        image, ledger, settings = recovered.image, self.ledger, self.settings
-        applied = ledger.applied_height
-        self._pending = PendingBlocks(applied, ledger.header.time_unix_ms, self._log.term)
-        for entry in entries_between(self._log, applied, image.last_index):
+    def _start_raft(self, image: LogImage) -> None:
+        settings, ledger = self.settings, self.ledger
+        for entry in entries_between(self._log, ledger.applied_height, image.last_index):
             block = read_entry(entry, self._pending.last_time_unix_ms)
             self._add_block(entry.index, entry.term, block)
         config = RaftConfig(
             node_id=self.node_id,
             voters=self._voters,
-            applied_index=applied,
+            applied_index=ledger.applied_height,
             election_ticks_min=settings.election_ticks_min,
             election_ticks_max=settings.election_ticks_max,
             heartbeat_ticks=settings.heartbeat_ticks,
             inflight_entries_max=INFLIGHT_ENTRIES_MAX,
             committed_entries_max=COMMITTED_ENTRIES_MAX,
         )
-        hard_state = image.hard_state or HardState(0, "")
-        self.raft = Raft(config, hard_state, self._log, self._ports.random_ticks, self._first_block)
+        self.raft = Raft(
+            config,
+            image.hard_state or HardState(0, ""),
+            self._log,
+            self._ports.random_ticks,
+            self._office.first_block,
+        )
+        self._office.raft = self.raft
         self.raft.forbid_truncation(max(self._finality.signed_height, ledger.final_height))
         if image.last_index or image.hard_state is not None:
             self._finality.wait_for_peers()
@@ -404,63 +411,9 @@ class Node:
 
     # --- leading ---------------------------------------------------------------------------------
 
-    def _propose(self) -> None:
-        """Make blocks of what waits while few are in flight: load makes blocks larger, not more."""
-        while self._may_propose():
-            taken = self._door.take()
-            if not taken and self._clocks.agreed_now_unix_ms() < self._idle_until_unix_ms():
-                return
-            block = self._next_block(tuple(opened.raw for opened in taken))
-            parsed = [opened.transaction for opened in taken]
-            term, index = self.raft.propose(encode(block))
-            self._put_block(index, PendingBlock(term, block, parsed, verified=True))
-
-    def _may_propose(self) -> bool:
-        raft, settings = self.raft, self.settings
-        return (
-            self._leads()
-            and raft.last_index - raft.commit_index < settings.blocks_in_flight_max
-            and raft.last_index - self.ledger.final_height <= settings.unfinal_blocks_max
-            and not self._disk_nearly_full
-        )
-
-    def _leads(self) -> bool:
-        return self.raft.role is Role.LEADER and self.raft.transfer_target is None
-
-    def _idle_until_unix_ms(self) -> int:
-        return self._pending.last_time_unix_ms + self.settings.idle_block_ms
-
-    def _next_block(self, transactions: tuple[bytes, ...]) -> Block:
-        time_unix_ms = max(self._pending.last_time_unix_ms + 1, self._clocks.agreed_now_unix_ms())
-        return Block(time_unix_ms, transactions)
-
-    def _first_block(self) -> bytes:
-        """A new leader's empty block. Raft calls this as it takes office."""
-        block = self._next_block(())
-        pending = PendingBlock(self.raft.term, block, (), verified=True)
-        self._put_block(self._pending.last_index + 1, pending)
-        return encode(block)
-
-    def _closed(self) -> Refused | None:
-        """Why no transaction is taken in now, if so."""
-        if not self._leads():
-            return self._not_leader()
-        if self._disk_nearly_full:
-            return Refused(CommonReason.BUSY, "the disk of this node is nearly full")
-        return None
-
-    def _not_leader(self) -> Refused:
-        leader = "" if self.raft.role is Role.LEADER else self.raft.leader_id or ""
-        return Refused(
-            CommonReason.NOT_LEADER,
-            f"term {self.raft.term} is led by {leader or 'nobody known'}",
-            leader_node_id=leader,
-            term=self.raft.term,
-        )
-
     def _on_role(self, change: RoleChange) -> None:
         if change.role is not Role.LEADER:
-            self._door.lost_leadership(self._not_leader())
+            self._door.lost_leadership(self._office.not_leader())
 
     def _check_signatures(self, claims: Sequence[SignatureClaim], done: Callable[[], None]) -> None:
         self._ports.verify(claims, lambda: self._drive(done))
@@ -478,7 +431,7 @@ class Node:
         self._clocks.tick()
         self._door.tick()
         self._reads.tick()
-        self._disk_nearly_full = self._log.nearly_full or self._state.nearly_full
+        self._office.disk_nearly_full = self._log.nearly_full or self._state.nearly_full
         if self._finality.is_armed:
             self.raft.tick()
             self._leave_office_if_clock_is_off()
@@ -487,11 +440,10 @@ class Node:
             self._mailbox.say_all(self._finality.request)
 
     def _leave_office_if_clock_is_off(self) -> None:
-        if self._clocks.is_off and self._leads():
+        successor = self._office.successor()
+        if successor is not None:
             self._ports.alarm("clock-off", ahead_ms=-self._clocks.deviation)
-            successor = self._clocks.successor(self.raft.progress)
-            if successor is not None:
-                self.raft.transfer_leadership(successor)
+            self.raft.transfer_leadership(successor)
 
     def _catch_up(self) -> None:
         """Where certificates lag without progress, ask one peer after the other."""
