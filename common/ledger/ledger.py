@@ -285,11 +285,13 @@ class Ledger:
         rows.append((META_ROW, encode(self._meta(self.applied_height))))
         self._store.write(rows)
 
-    def keep_misbehaviour(self, found: Misbehaviour) -> None:
-        """Keep evidence: the first of its kind, node and height."""
+    def keep_misbehaviour(self, found: Misbehaviour) -> bool:
+        """Keep evidence: the first of its kind, node and height. False where there is some."""
         key = _row(MISBEHAVIOUR_ROW, found.height) + f"{found.kind}/{found.node_id}".encode()
-        if self._store.get(key) is None:
-            self._store.write([(key, encode(found))])
+        if self._store.get(key) is not None:
+            return False
+        self._store.write([(key, encode(found))])
+        return True
 
     def misbehaviour(self, limit: int = 100) -> list[Misbehaviour]:
         """The evidence kept here, by height."""

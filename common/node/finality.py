@@ -353,8 +353,8 @@ class Finality:
 
     def _report(self, kind: str, vote: HeaderVote, parts: Sequence[bytes]) -> None:
         found = Misbehaviour(kind, vote.height, vote.node_id, tuple(parts))
-        self._ledger.keep_misbehaviour(found)
-        self._alarm(kind, node_id=vote.node_id, height=vote.height)
+        if self._ledger.keep_misbehaviour(found):
+            self._alarm(kind, node_id=vote.node_id, height=vote.height)
 
     def _report_divergence(self, certificate: Certificate) -> None:
         height = certificate.height

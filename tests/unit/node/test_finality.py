@@ -126,7 +126,7 @@ def test_two_votes_of_one_node_for_one_height_are_evidence_and_the_node_goes_on(
     solo = following()
     first, second = solo.vote_of("core-1", 1), solo.vote_of("core-1", 1, OTHER)
     solo.receive("core-1", first, second, second)
-    assert ("double-vote", {"node_id": "core-1", "height": 1}) in solo.alarms
+    assert solo.alarms == [("double-vote", {"node_id": "core-1", "height": 1})]
     [found] = solo.node.ledger.misbehaviour()
     votes = [decode(HeaderVote, part) for part in found.parts[::2]]
     assert [vote.header_hash for vote in votes] == [first.vote.header_hash, OTHER]
