@@ -345,7 +345,9 @@ class Reconciler:
     def _scans(self) -> list[Scan]:
         scans: list[Scan] = []
         for queue in self.queues.values():
-            if self.now_unix_ms - queue.scanned_unix_ms >= self.policy.scan_ms:
+            closed = self.lanes[queue.chain].closed
+            pause = self.policy.scan_closed_ms if closed else self.policy.scan_ms
+            if self.now_unix_ms - queue.scanned_unix_ms >= pause:
                 queue.scanned_unix_ms = self.now_unix_ms
                 scans.append(Scan(queue.chain))
         return scans

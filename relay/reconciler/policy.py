@@ -41,6 +41,8 @@ class Policy:
     ended_transfers_max: int = 10_000
 
     scan_ms: int = 5_000
+    scan_closed_ms: int = 500
+    """As long as a chain takes nothing of the other one, it is read this often."""
     echo_ms: int = 2_000
     """How long after a success its record may take to be seen before it is asked for."""
     recheck_min_ms: int = 15_000
