@@ -1,0 +1,165 @@
+"""The sections of a bench: each starts what it measures, measures it, and stops it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench import etcd, postgresql
+from tests.bench.deployment import BOTH_CHAINS, Deployment, deployed, load, prepare
+from tests.bench.ledger_path import LedgerCost, measure_ledger
+from tests.bench.machine import private_megabytes
+from tests.bench.measures import Cell, Run
+from tests.bench.payments import CHAIN, Load, measure_payments
+from tests.bench.plan import Plan
+from tests.bench.population import Population
+from tests.bench.report import Growth, Results
+from tests.bench.transfers import measure_transfers
+
+__all__ = ["SECTIONS", "Tell"]
+
+ETCD_PORT = 28_400
+POSTGRESQL_PORT = 28_450
+
+Tell = Callable[[str], None]
+Section = Callable[[Plan, Results, Tell], Awaitable[None]]
+
+
+async def run_payments(plan: Plan, results: Results, tell: Tell) -> None:
+    """Payments at every load, on a ledger of the smallest size."""
+    population = Population(plan.accounts)
+    with _folder() as folder:
+        async with deployed(folder, population, (CHAIN,)) as deployment:
+            for each in plan.payments:
+                results.payments.append(
+                    await _payments_cell(plan, deployment, population, each, tell)
+                )
+
+
+async def run_transfers(plan: Plan, results: Results, tell: Tell) -> None:
+    """Transfers through the relay, one and many at a time."""
+    population = Population(plan.accounts)
+    with _folder() as folder:
+        async with deployed(folder, population, BOTH_CHAINS) as deployment:
+            groups = await deployment.groups()
+            for in_flight in plan.transfers_in_flight:
+
+                async def run(in_flight: int = in_flight) -> Run:
+                    return await measure_transfers(
+                        deployment.data, population, in_flight, plan.transfer_window, groups
+                    )
+
+                results.transfers.append(await _cell(plan, "transfers", str(in_flight), run, tell))
+            results.transfer_memory_mb = _memory(deployment, BOTH_CHAINS)
+
+
+async def run_growth(plan: Plan, results: Results, tell: Tell) -> None:
+    """The same load on ledgers of rising size, and what a transaction costs there by stage."""
+    for accounts in plan.growth_accounts:
+        population = Population(accounts)
+        tell(f"growth: {accounts:,} accounts")
+        cost, load_seconds = _ledger_cost(population, plan.ledger_blocks)
+        with _folder() as folder:
+            began = time.monotonic()
+            async with deployed(folder, population, (CHAIN,)) as deployment:
+                start_seconds = time.monotonic() - began - load_seconds
+                cell = await _payments_cell(plan, deployment, population, plan.growth_load, tell)
+                memory_mb = _memory(deployment, (CHAIN,))
+        results.growth.append(Growth(accounts, load_seconds, start_seconds, cell, memory_mb, cost))
+
+
+async def run_etcd(plan: Plan, results: Results, tell: Tell) -> None:
+    """Puts into etcd."""
+    if not etcd.is_installed():
+        _missing(results, tell, "etcd", etcd.INSTALL)
+        return
+    async with etcd.running_etcd(ETCD_PORT) as cluster:
+        for clients in plan.etcd_clients:
+
+            async def run(clients: int = clients) -> Run:
+                return await etcd.measure_puts(cluster, clients, plan.put_bytes, plan.window)
+
+            results.etcd.append(await _cell(plan, "etcd", str(clients), run, tell))
+
+
+async def run_postgresql(plan: Plan, results: Results, tell: Tell) -> None:
+    """Two-phase commits between two PostgreSQL servers."""
+    if not postgresql.is_installed():
+        _missing(results, tell, "postgresql", postgresql.INSTALL)
+        return
+    async with postgresql.running_pair(POSTGRESQL_PORT) as pair:
+        for clients in plan.transfers_in_flight:
+
+            async def run(clients: int = clients) -> Run:
+                return await postgresql.measure_transfers(pair, clients, plan.window)
+
+            results.postgresql.append(await _cell(plan, "postgresql", str(clients), run, tell))
+
+
+SECTIONS: dict[str, Section] = {
+    "etcd": run_etcd,
+    "payments": run_payments,
+    "postgresql": run_postgresql,
+    "transfers": run_transfers,
+    "growth": run_growth,
+}
+"""In the order they are run: what is compared runs one after the other."""
+
+
+async def _payments_cell(
+    plan: Plan, deployment: Deployment, population: Population, each: Load, tell: Tell
+) -> Cell:
+    window = plan.window if each.batch == 1 else plan.batch_window
+    groups = await deployment.groups()
+
+    async def run() -> Run:
+        return await measure_payments(deployment.data, population, each, window, groups)
+
+    return await _cell(plan, "payments", str(each), run, tell)
+
+
+async def _cell(
+    plan: Plan, section: str, name: str, run: Callable[[], Awaitable[Run]], tell: Tell
+) -> Cell:
+    cell = Cell(name, [await run() for _ in range(plan.runs)])
+    tell(f"{section}: {name}: {cell.rate:,.0f} a second, p50 {cell.p50_ms:,.1f} ms")
+    return cell
+
+
+def _ledger_cost(population: Population, blocks: int) -> tuple[LedgerCost, float]:
+    """The cost by stage, and the seconds it took to load the ledgers of all nodes."""
+    with _folder() as folder:
+        began = time.monotonic()
+        data = prepare(folder)
+        load(data, CHAIN, population)
+        load_seconds = time.monotonic() - began
+        return measure_ledger(data, population, blocks), load_seconds
+
+
+def _memory(deployment: Deployment, chains: tuple[str, ...]) -> dict[str, float]:
+    """Private anonymous memory by node, in MiB."""
+    return {
+        node_id: round(private_megabytes(deployment.pid(node_id)), 1)
+        for chain in chains
+        for node_id in deployment.node_ids(chain)
+    }
+
+
+def _missing(results: Results, tell: Tell, what: str, install: str) -> None:
+    note = f"{what} is not installed, so there is nothing to compare with: {install}"
+    results.notes.append(note)
+    tell(note)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A scratch folder. What is measured writes to a real disk: TMPDIR must not lie in memory."""
+    folder = Path(tempfile.mkdtemp(prefix="wutong-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
