@@ -22,6 +22,8 @@ RATE_PPM_MAX = 300
 POINTS_MAX = 40
 EFFECTS_MAX = 40
 PATIENCE_US = 1_500_000
+LAST_US = 4 * SECOND_US
+"""So long before all is healed the last disaster begins."""
 OFF_CLOCK_MS = 5_000
 
 
@@ -59,7 +61,7 @@ class Disasters:
         if self._world.chance(150):
             others.append(self._shift_clock)
         for disaster in (*crashes, *cuts, *others):
-            self._world.after(random.randrange(2 * SECOND_US, until_us), disaster)
+            self._world.after(random.randrange(2 * SECOND_US, until_us - LAST_US), disaster)
         self._world.after(until_us, self.heal)
 
     def heal(self) -> None:
@@ -75,10 +77,11 @@ class Disasters:
     def _crash_one(self) -> None:
         """End a node now, or at one of its next sends or writes."""
         running = [place for cluster in self._clusters for place in cluster.running]
-        if not running:
+        whole = [place for place in running if place.points_to_crash is None]
+        if not whole:
             self._world.after(SECOND_US, self._crash_one)
             return
-        place = self._random.choice(running)
+        place = self._random.choice(whole)
         if self._world.chance(750):
             place.points_to_crash = self._random.randint(1, POINTS_MAX)
             self._world.after(PATIENCE_US, partial(self._insist, place))

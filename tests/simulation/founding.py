@@ -119,7 +119,9 @@ def _link(chain_id: bytes, peer: Genesis) -> Link:
     digest = link_digest(chain_id, peer)
     signatures = [
         PartySignature(
-            party=member, public_key=key_of(member).public_key, signature=sign(key_of(member), digest)
+            party=member,
+            public_key=key_of(member).public_key,
+            signature=sign(key_of(member), digest),
         )
         for member, _ in MEMBERS[:3]
     ]

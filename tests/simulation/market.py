@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from google.protobuf.message import Message
 
@@ -12,7 +13,7 @@ from assetchain.v1 import operation_pb2 as asset_pb
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.v1 import operation_pb2 as business_pb
 from common.crypto.signing import sign
-from common.encoding import encode
+from common.encoding import decode_trusted, encode
 from common.errors import Refused
 from common.ledger.block import Event
 from common.ledger.compose import Author, compose
@@ -23,7 +24,6 @@ from common.testing.world import SECOND_US, World
 from common.transfer.machine import TransferRecord, TransferState
 from common.transfer.terms import Mode, expire_digest
 from common.v1 import transfer_pb2 as transfer_pb
-from common.encoding import decode_trusted
 from relay.agreement import (
     Agreement,
     Issue,
@@ -78,13 +78,21 @@ KINDS = {
 """How the transfers of a world go, and how often in a hundred."""
 
 
+class Carrier(Protocol):
+    """Whoever packages are handed to."""
+
+    name: str
+
+    def receive_package(self, package: TransferPackage) -> None: ...
+
+
 @dataclass(slots=True)
 class Deal:
     """A transfer that was agreed on, and how its parties go about it."""
 
     agreement: Agreement
     kind: str
-    relays: list[SimulatedRelay]
+    relays: list[Carrier]
     package: TransferPackage
     hand_overs: int = 0
 
@@ -109,7 +117,6 @@ class Market:
         oracle: Oracle,
     ) -> None:
         self.deals: dict[bytes, Deal] = {}
-        self.on_leak: Callable[[Agreement], None] = lambda _agreement: None
         self._world = world
         self._random = world.random
         self._network = network
@@ -126,6 +133,7 @@ class Market:
         self._lots: list[tuple[str, str]] = []
         self._buyers = list(BUYERS)
         self._references = 0
+        self._others: list[Carrier] = []
         oracle.on_event = self._happened
 
     def _desk(self, name: str, cluster: Cluster) -> Submitter:
@@ -152,6 +160,10 @@ class Market:
             if transfer_id in open_ones
             or (transfer_id not in self._oracle.states and deal.deadline_us >= self._world.now_us)
         ]
+
+    def trust(self, carrier: Carrier) -> None:
+        """Clients hand some of their packages to this one, too."""
+        self._others.append(carrier)
 
     # --- the plan --------------------------------------------------------------------------------
 
@@ -295,7 +307,9 @@ class Market:
         """An authority holds something that is being traded, and lifts it later, or never."""
         subjects = [("party", party) for party in (*BUYERS, *SUPPLIERS)]
         subjects += [("lot", lot_id) for lot_id, _ in self._planned_lots]
-        subjects += [("receipt", lot_id.replace("lot", "receipt")) for lot_id, _ in self._planned_lots]
+        subjects += [
+            ("receipt", lot_id.replace("lot", "receipt")) for lot_id, _ in self._planned_lots
+        ]
         kind, subject = self._random.choice(subjects)
         self._references += 1
         case = f"case-{self._references}"
@@ -388,7 +402,9 @@ class Market:
         consents = [consent(agreement, author(owner)) for owner in owners]
         package = package_of(agreement, consents, custody=kind in {"prompt", "poor", "unconsented"})
         count = self._random.choice((1, 1, 2))
-        deal = Deal(agreement, kind, self._random.sample(self._relays, count), package)
+        carriers: list[Carrier] = [*self._random.sample(self._relays, count)]
+        carriers += [other for other in self._others if self._world.chance(500)]
+        deal = Deal(agreement, kind, carriers, package)
         terms = agreement.terms
         self.deals[agreement.transfer_id] = deal
         self._oracle.locks[agreement.transfer_id] = terms.hash_lock
@@ -470,7 +486,6 @@ class Market:
         payload = transfer_pb.CommitTransfer(
             transfer_id=deal.agreement.transfer_id, secret=deal.agreement.secret
         )
-        self.on_leak(deal.agreement)
         self._send(ASSET, None, "commit_transfer", payload)
 
 

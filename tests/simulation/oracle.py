@@ -24,7 +24,9 @@ from common.storage.memory import MemoryStateStore
 from common.storage.ports import Row
 from common.testing.world import World
 from common.transfer.legs import Role
-from common.transfer.machine import TransferRecord, TransferState
+from common.transfer.machine import Outcome as Decision
+from common.transfer.machine import TransferRecord, TransferState, outcome_of
+from common.transfer.pots import POT
 from common.transfer.terms import opens_lock
 from relay.effects import Operation
 from relay.reconciler.transfers import Action
@@ -49,9 +51,7 @@ TOGETHER = frozenset(
 )
 """I1: the states of (follower, decider) that may ever stand side by side."""
 
-ENDED = frozenset(
-    {(_S.NONE, _S.ABORTED), (_S.SETTLED, _S.COMMITTED), (_S.RELEASED, _S.ABORTED)}
-)
+ENDED = frozenset({(_S.NONE, _S.ABORTED), (_S.SETTLED, _S.COMMITTED), (_S.RELEASED, _S.ABORTED)})
 AFTER = {
     _S.NONE: {_S.RESERVED, _S.COMMITTED, _S.ABORTED, _S.RELEASED},
     _S.RESERVED: {_S.COMMITTED, _S.ABORTED, _S.SETTLED, _S.RELEASED},
@@ -86,6 +86,7 @@ class Oracle:
         self._receipts: dict[tuple[str, int, int], tuple[bytes, int]] = {}
         self._effects: Counter[tuple[str, bytes]] = Counter()
         self._payments: Counter[str] = Counter()
+        self._outcomes: dict[bytes, Decision] = {}
         self._acknowledged: dict[tuple[str, bytes], Outcome] = {}
         self._signed_requests: set[bytes] = set()
         self._votes: dict[tuple[str, int], str] = {}
@@ -99,9 +100,7 @@ class Oracle:
 
     # --- every block, as a node writes it --------------------------------------------------------
 
-    def written(
-        self, place: WatchedNode, store: MemoryStateStore, rows: Sequence[Row]
-    ) -> None:
+    def written(self, place: WatchedNode, store: MemoryStateStore, rows: Sequence[Row]) -> None:
         """A node has written rows to its state, in one step."""
         found = {key[:1]: (key, value) for key, value in rows[-3:]}
         if HEADER_ROW not in found:
@@ -112,8 +111,9 @@ class Oracle:
         chain = place.cluster.chain.name
         known = self._headers.setdefault((chain, height), header)
         if known is not header:
-            same = known == header or self.divided
-            self.require(same, f"{place.name} computes another header {height}")
+            if known != header:
+                self.require(self.divided, f"{place.name} computes another header {height}")
+                self.check_invariants(place.cluster.chain, store, height)
             return
         leaves = found[LEAVES_ROW][1]
         assert leaves is not None
@@ -177,7 +177,17 @@ class Oracle:
                 if reference.startswith(PAYMENT):
                     self._payments[reference] += 1
                     self.require(self._payments[reference] == 1, f"{reference} is paid twice")
+            if leaf.kind == EventKind.TRANSFER:
+                self._take_decision(decode_trusted(TransferRecord, leaf.payload))
             self.on_event(chain, leaf)
+
+    def _take_decision(self, record: TransferRecord) -> None:
+        """I1, of what is final: no transfer ends differently on the two chains."""
+        outcome = outcome_of(record)
+        if outcome:
+            known = self._outcomes.setdefault(record.transfer_id, outcome)
+            name = record.transfer_id.hex()[:8]
+            self.require(known is outcome, f"I1: transfer {name} ends {known} and {outcome}")
 
     # --- every answer a client believes ----------------------------------------------------------
 
@@ -205,6 +215,11 @@ class Oracle:
             kept = stands == (transaction_id, outcome.code)
             self.require(kept, f"{transaction_id.hex()[:8]} was acknowledged and is lost")
         self.counts["acknowledged"] = len(self._acknowledged)
+        self.counts["leaders elected"] = len(self._leaders)
+
+    def count_pots(self, store: MemoryStateStore) -> None:
+        """Value that waits for a closed party."""
+        self.counts["pots filled"] += sum(1 for _ in Reader(store).scan(POT))
 
     # --- every frame, as it leaves a node --------------------------------------------------------
 
@@ -249,9 +264,7 @@ class Oracle:
 
     # --- every operation an honest relay sends ---------------------------------------------------
 
-    def relayed(
-        self, relay: str, chain: str, operation: Operation, kept: bool, late: bool
-    ) -> None:
+    def relayed(self, relay: str, chain: str, operation: Operation, kept: bool, late: bool) -> None:
         """Intent is durable before it is sent; a secret goes to the decider only, and in time."""
         if operation.kind in {Action.COMMIT, Action.RESERVE_AND_COMMIT}:
             self.require(chain == "assetchain", f"{relay} sends a secret to the follower")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from common.crypto.digest import sha256
 from common.encoding import encode
 from common.errors import Refused, TransferReason
 from common.ledger.compose import Composed, compose
@@ -20,12 +19,10 @@ from common.transfer.terms import read_terms, transfer_id_of
 from common.v1.ledger_service_pb2 import GetTransferResponse, ListOpenTransfersResponse
 from relay.effects import (
     Changed,
-    DropTransfer,
     Effect,
     Entry,
     FetchOutbox,
     FetchTransfers,
-    KeepEnded,
     KeepPackage,
     Operation,
     Persist,
@@ -38,13 +35,13 @@ from relay.inputs import (
     Input,
     OperationResult,
     PackageReceived,
-    Recovered,
 )
+from relay.journal import MemoryJournal
 from relay.reconciler import ChainPlan, Policy, Reconciler
 from relay.reconciler.packages import check_package, package_from
 from relay.v1.relay_service_pb2 import TransferPackage
 from relay.verifier import ChainVerifier
-from tests.simulation.founding import MEMO, START_UNIX_MS
+from tests.simulation.founding import MEMO, START_UNIX_MS, key_of
 from tests.simulation.oracle import Oracle
 from tests.simulation.remote import Question, Remote
 from tests.simulation.service import WatchAnswer
@@ -66,9 +63,7 @@ VALID_MS = 60_000
 class Line:
     """A relay's connections to one chain, and what it has verified of it."""
 
-    def __init__(
-        self, cluster: Cluster, network: Network, relay: str, oracle: Oracle
-    ) -> None:
+    def __init__(self, cluster: Cluster, network: Network, relay: str, oracle: Oracle) -> None:
         self.chain_id = chain_id_of(cluster.genesis)
         self.cluster = cluster
         trusted = Verifier(self.chain_id, MEMO.verify)
@@ -88,7 +83,7 @@ class Line:
 
 
 class SimulatedRelay:
-    """One relay process, and the disk that outlives it. `reconciler` is None while it is down."""
+    """One relay process; its journal outlives it. `reconciler` is None while it is down."""
 
     def __init__(
         self, name: str, world: World, network: Network, clusters: Sequence[Cluster], oracle: Oracle
@@ -96,13 +91,15 @@ class SimulatedRelay:
         self.name = name
         self.skew_ms = 0
         self.effects_to_crash: int | None = None
-        self.journal: dict[bytes, KeepPackage | KeepEnded] = {}
+        self.journal = MemoryJournal(key_of(name).seed, world.random.randbytes)
         self.reconciler: Reconciler | None = None
         self.lines: dict[str, Line] = {}
         self.oracle = oracle
+        self.on_sent: Callable[[Operation], None] = lambda _operation: None
         self._world = world
         self._network = network
         self._clusters = list(clusters)
+        self._kept: dict[bytes, int] = {}
         self._incarnation = 0
         self._inputs: list[Input] = []
         self._effects: deque[Effect] = deque()
@@ -120,25 +117,14 @@ class SimulatedRelay:
         assert self.reconciler is None, f"{self.name} runs already"
         self._world.note(self.name, "start")
         self._incarnation += 1
-        lines = [
-            Line(cluster, self._network, self.name, self.oracle) for cluster in self._clusters
-        ]
+        lines = [Line(cluster, self._network, self.name, self.oracle) for cluster in self._clusters]
         self.lines = {line.verifier.chain: line for line in lines}
         first, second = (
             ChainPlan(line.verifier.chain, line.chain_id, line.cluster.chain.obeys_holds_of_peer)
             for line in lines
         )
         self.reconciler = Reconciler((first, second), POLICY, self._world.random.randint)
-        recovered = [
-            Recovered(
-                kept.transfer_id,
-                kept.package,
-                kept.received_unix_ms,
-                kept.ending if isinstance(kept, KeepEnded) else None,
-            )
-            for kept in self.journal.values()
-        ]
-        self._tell(*recovered)
+        self._tell(*self.journal.recover())
         self._world.after(TICK_US, partial(self._tick, self._incarnation))
         for line in lines:
             self._watch(self._incarnation, line)
@@ -153,21 +139,22 @@ class SimulatedRelay:
         self._inputs, self._effects = [], deque()
         self._waking = self._syncing = False
         if lose_journal:
-            self.journal.clear()
+            self.journal.lose()
+            self._kept.clear()
 
     # --- what clients hand over ------------------------------------------------------------------
 
-    def receive_package(self, message: TransferPackage) -> None:
+    def receive_package(self, package: TransferPackage) -> None:
         """A client's package arrives."""
         if self.reconciler is None:
             return
-        package = package_from(message)
+        handed = package_from(package)
         try:
-            terms = check_package(package, _pair_of(self.lines))
+            terms = check_package(handed, _pair_of(self.lines))
         except Refused:
             self.oracle.counts["packages refused"] += 1
             return
-        self._tell(PackageReceived(transfer_id_of(terms), package))
+        self._tell(PackageReceived(transfer_id_of(terms), handed))
 
     # --- the loop --------------------------------------------------------------------------------
 
@@ -223,11 +210,10 @@ class SimulatedRelay:
     def _synced(self, incarnation: int, entries: Sequence[Entry]) -> None:
         if incarnation != self._incarnation:
             return
+        self.journal.write(entries)
         for entry in entries:
-            if isinstance(entry, DropTransfer):
-                self.journal.pop(entry.transfer_id, None)
-            else:
-                self.journal[entry.transfer_id] = entry
+            if isinstance(entry, KeepPackage):
+                self._kept[entry.transfer_id] = read_terms(entry.package.terms).deadline_unix_ms
         self._syncing = False
         self._carry_out()
 
@@ -236,6 +222,7 @@ class SimulatedRelay:
     def _submit(self, effect: Submit) -> None:
         line = self.lines[effect.chain]
         for operation in effect.operations:
+            self.on_sent(operation)
             self._show(effect.chain, operation)
         composed = [
             line.compose(operation, self._world.random.randbytes(16), self.now_unix_ms)
@@ -252,18 +239,13 @@ class SimulatedRelay:
         """Let the oracle judge what leaves."""
         terms = getattr(operation.payload, "terms", b"")
         transfer_id = getattr(operation.payload, "transfer_id", b"")
-        kept = late = False
         if terms:
             transfer_id = transfer_id_of(read_terms(terms))
-        known = self.journal.get(transfer_id)
-        if known is not None:
-            deadline = read_terms(known.package.terms).deadline_unix_ms
-            kept, late = True, self.now_unix_ms + POLICY.secret_guard_ms >= deadline
-        self.oracle.relayed(self.name, chain, operation, kept, late)
+        deadline = self._kept.get(transfer_id, 0)
+        late = self.now_unix_ms + POLICY.secret_guard_ms >= deadline
+        self.oracle.relayed(self.name, chain, operation, kept=bool(deadline), late=late)
 
-    def _answered(
-        self, incarnation: int, effect: Submit, answer: list[Outcome] | Refused
-    ) -> None:
+    def _answered(self, incarnation: int, effect: Submit, answer: list[Outcome] | Refused) -> None:
         if incarnation != self._incarnation:
             return
         if isinstance(answer, Refused):
@@ -330,6 +312,7 @@ class SimulatedRelay:
             lambda answer: [verifier.chain_view(answer.peer, answer.acknowledged)],
         )
         self._scan_page(line, "")
+        line.reads.move_on()  # a node that leaves things out must not be asked alone
 
     def _scan_page(self, line: Line, token: str) -> None:
         def believe(answer: ListOpenTransfersResponse) -> list[Input]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from assetchain.chain import CHAIN as ASSET_CHAIN
@@ -14,18 +15,24 @@ from common.testing.network import Network
 from common.testing.world import SECOND_US, World
 from tests.simulation.disasters import CRASHES_MIN, PARTITIONS_MIN, Disasters
 from tests.simulation.founding import ASSET, BUSINESS, MEMO, found, key_of
+from tests.simulation.liars import LYING_WAYS, LyingNode, LyingRelay
 from tests.simulation.market import TRANSFERS_MIN, Market
-from tests.simulation.oracle import Oracle, RuleBroken
+from tests.simulation.oracle import Oracle
 from tests.simulation.places import WatchedNode
-from tests.simulation.relays import POLICY, SimulatedRelay
+from tests.simulation.relays import POLICY, Line, SimulatedRelay
 
 __all__ = ["SeedFailed", "Summary", "simulate"]
 
 FAULTS_US = 60 * SECOND_US
 STEP_US = SECOND_US
 QUIET_US = 25 * SECOND_US
-STORY_LINES = 400
+STORY_LINES = 60
 RELAYS = ("relay-1", "relay-2")
+LYING_RELAY = "relay-3"
+LYING_RELAY_PERMILLE = 350
+LYING_NODE_PERMILLE = 250
+DISHONEST_US = 20 * SECOND_US
+"""How long a world with a dishonest node goes on after it is healed."""
 
 
 @dataclass(frozen=True)
@@ -51,32 +58,60 @@ class SeedFailed(AssertionError):
         self.seed = seed
 
 
-def simulate(seed: int, *, lines_max: int = STORY_LINES) -> Summary:
-    """Run the world of a seed to its end. Raises `SeedFailed`."""
-    story: deque[str] = deque(maxlen=lines_max)
+def simulate(seed: int, *, tell: Callable[[str], None] | None = None) -> Summary:
+    """Run the world of a seed to its end; `tell` is given its story. Raises `SeedFailed`."""
+    story: deque[str] = deque(maxlen=STORY_LINES)
     try:
-        return _Simulation(seed, story).run()
+        return _Simulation(seed, tell or story.append).run()
     except Exception as error:
         raise SeedFailed(seed, error, list(story)) from error
 
 
 class _Simulation:
-    def __init__(self, seed: int, story: deque[str]) -> None:
+    def __init__(self, seed: int, tell: Callable[[str], None]) -> None:
         self.world = world = World(seed)
-        world.narrate = lambda line: None if _is_noise(line) else story.append(line)
+        world.narrate = lambda line: None if _is_noise(line) else tell(line)
         self.network = Network(world)
         self.oracle = Oracle(world, (BUSINESS_CHAIN, ASSET_CHAIN))
+        self.claims_liveness = True
         founding = found()
         self.clusters = {
             BUSINESS: self._cluster(BUSINESS_CHAIN, founding.business),
             ASSET: self._cluster(ASSET_CHAIN, founding.asset),
         }
+        if world.chance(LYING_NODE_PERMILLE):
+            self._corrupt_node(world.random.choice((BUSINESS, ASSET)))
         clusters = list(self.clusters.values())
         self.relays = [
             SimulatedRelay(name, world, self.network, clusters, self.oracle) for name in RELAYS
         ]
         self.market = Market(world, self.network, self.clusters, self.relays, self.oracle)
+        self.liars = [self._lying_relay()] if world.chance(LYING_RELAY_PERMILLE) else []
         self.disasters = Disasters(world, self.network, clusters, self.relays, self.oracle)
+
+    def _corrupt_node(self, chain: str) -> None:
+        """One node of a chain is dishonest."""
+        cluster, random = self.clusters[chain], self.world.random
+        node_id = random.choice(sorted(cluster.nodes))
+        ways = frozenset(random.sample(LYING_WAYS, random.randint(1, len(LYING_WAYS))))
+        self.world.note(node_id, f"lies in its {sorted(ways)}")
+        liar = LyingNode(cluster, node_id, key_of(node_id), self.oracle, ways)
+        cluster.nodes[node_id] = liar
+        cluster.may_stop = bool(ways - {"answers"})
+        self.claims_liveness = not cluster.may_stop
+        if "blocks" in ways:
+            self.oracle.divided = True
+
+    def _lying_relay(self) -> LyingRelay:
+        lines = [
+            Line(cluster, self.network, LYING_RELAY, self.oracle)
+            for cluster in self.clusters.values()
+        ]
+        liar = LyingRelay(LYING_RELAY, self.world, lines, self.oracle)
+        for relay in self.relays:
+            relay.on_sent = liar.overhear
+        self.market.trust(liar)
+        return liar
 
     def _cluster(self, chain: Chain, genesis: Genesis) -> Cluster:
         keys = {node.node_id: key_of(node.node_id) for node in genesis.node_set.nodes}
@@ -92,9 +127,14 @@ class _Simulation:
             cluster.start()
         for relay in self.relays:
             relay.start()
+        for liar in self.liars:
+            liar.start()
         self.market.open(FAULTS_US)
         self.world.run_until(FAULTS_US)
-        self._end_all()
+        if self.claims_liveness:
+            self._end_all()
+        else:
+            self.world.run_until(FAULTS_US + DISHONEST_US)
         self._check_end()
         world, counts = self.world, self.oracle.counts
         return Summary(world.seed, world.trace, world.now_us, counts)
@@ -114,23 +154,35 @@ class _Simulation:
 
     def _unsettled(self) -> bool:
         """Whether a node is still behind, or owes an answer to somebody."""
-        for cluster in self.clusters.values():
-            ledgers = [place.up.ledger for place in cluster.nodes.values()]
+        for places in self._honest():
+            ledgers = [place.up.ledger for place in places]
             if len({ledger.final_height for ledger in ledgers}) > 1:
                 return True
             if any(ledger.applied_height > ledger.final_height for ledger in ledgers):
                 return True
-            if any(place.up.waiting for place in cluster.nodes.values()):
+            if any(place.up.waiting for place in places):
                 return True
         return False
 
+    def _honest(self) -> list[list[WatchedNode]]:
+        """The honest places of each chain."""
+        return [
+            [place for place in _watched(cluster) if place.honest]
+            for cluster in self.clusters.values()
+        ]
+
     def _check_end(self) -> None:
-        for cluster in self.clusters.values():
-            cluster.check_settled()
-            for place in cluster.nodes.values():
-                height = place.up.ledger.applied_height
-                self.oracle.check_invariants(cluster.chain, place.state, height)
+        for places in self._honest():
+            for place in places:
+                chain, height = place.cluster.chain, place.up.ledger.applied_height
+                self.oracle.check_invariants(chain, place.state, height)
+            self.oracle.count_pots(places[0].state)
         self.oracle.check_acknowledged()
+        secrets = [deal.agreement.secret for deal in self.market.deals.values()]
+        for relay in self.relays:
+            at_rest = relay.journal.raw()
+            sealed = not any(secret in at_rest for secret in secrets)
+            self.oracle.require(sealed, f"a secret lies open in the journal of {relay.name}")
         counts = self.oracle.counts
         crashes = counts["crashes"] + counts["system crashes"]
         for count, least in (
@@ -143,4 +195,8 @@ class _Simulation:
 
 def _is_noise(line: str) -> bool:
     _, _, what = line.split(" ", 2)
-    return what.startswith(("receive", "synced"))
+    return what.startswith(("receive", "synced", "final"))
+
+
+def _watched(cluster: Cluster) -> list[WatchedNode]:
+    return [place for place in cluster.nodes.values() if isinstance(place, WatchedNode)]

@@ -88,9 +88,7 @@ class Submitter:
 class _Submission:
     __slots__ = ("done", "ids", "outcomes", "raws", "tries")
 
-    def __init__(
-        self, raws: Sequence[bytes], ids: Sequence[bytes], done: Done, tries: int
-    ) -> None:
+    def __init__(self, raws: Sequence[bytes], ids: Sequence[bytes], done: Done, tries: int) -> None:
         self.raws = raws
         self.ids = ids
         self.done = done
