@@ -60,6 +60,8 @@ class SimulatedNode:
         self.rate_ppm = 0
         self.points_to_crash: int | None = None
         """The process ends at this many-th send or write from now."""
+        self.crashes_with_system: bool | None = None
+        """Whether the machine ends with it; None: now and then."""
         self._key = key
         self._world = cluster.world
         self._incarnation = 0
@@ -119,7 +121,8 @@ class SimulatedNode:
         try:
             work()
         except Crash:
-            self.crash(system=self._world.chance(200))
+            system = self.crashes_with_system
+            self.crash(system=self._world.chance(200) if system is None else system)
 
     def deliver(self, sender: str, frame: bytes) -> None:
         """A frame arrives."""

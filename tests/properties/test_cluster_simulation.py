@@ -18,7 +18,7 @@ from common.errors import Refused
 from common.ledger.genesis import chain_id_of
 from common.node.ports import Result
 from common.testing.client import SimulatedClient
-from common.testing.cluster import Cluster
+from common.testing.cluster import Cluster, SimulatedNode
 from common.testing.faults import Faults
 from common.testing.network import Network
 from common.testing.world import SECOND_US, World
@@ -96,6 +96,39 @@ def test_whatever_fails_everything_agrees_and_takes_effect_once(seed: int) -> No
     story = Story(seed)
     story.play()
     story.check()
+
+
+def is_up(place: SimulatedNode) -> bool:
+    return place.node is not None
+
+
+@pytest.mark.parametrize("system", [False, True], ids=["process", "machine"])
+@pytest.mark.parametrize("who", ["leader", "follower"])
+def test_an_end_at_each_send_and_write_of_a_transaction_loses_nothing(
+    who: str, system: bool
+) -> None:
+    """The same transaction again and again, and the end one point later each time."""
+    story = Story(21)
+    cluster = story.cluster
+    cluster.start()
+    for point in range(1, 25):
+        story.world.run_while(
+            lambda: len(cluster.running) < 4 or not cluster.leader, 60 * SECOND_US
+        )
+        leader = cluster.leader
+        assert leader is not None
+        follower = next(place for place in cluster.running if place is not leader)
+        victim = leader if who == "leader" else follower
+        victim.points_to_crash = point
+        victim.crashes_with_system = system
+        story.submit(point)
+        story.world.run_while(lambda: story.client.open > 0, 60 * SECOND_US)
+        story.world.run_while(partial(is_up, victim), 60 * SECOND_US)
+        victim.start()
+        assert len(story.results) == point
+    story.world.run_until(story.world.now_us + 20 * SECOND_US)
+    cluster.check_settled()
+    assert {tally.units_of(place.up.ledger.state, "acme") for place in cluster.running} == {24}
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
