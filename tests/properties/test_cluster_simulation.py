@@ -24,7 +24,7 @@ from common.testing.network import Network
 from common.testing.world import SECOND_US, World
 from tests.kit import tally
 
-SEEDS = 36
+SEEDS = 28
 TRANSACTIONS = 40
 READS = 20
 FAULTS_US = 40 * SECOND_US
