@@ -181,7 +181,7 @@ class HarnessRelay:
                 continue
             chain = self.pair.chain(name)
             yield Answered(
-                name, number, tuple(_result(chain, one.transaction_id) for one in composed)
+                name, number, tuple(result_of(chain, one.transaction_id) for one in composed)
             )
 
     # --- effects
@@ -215,7 +215,7 @@ class HarnessRelay:
             shown = chain.views.outbox(effect.from_number, 500)
             return [verifier.outbox(shown, effect.from_number)]
         if isinstance(effect, FetchTransfers):
-            return [_fetched(chain, verifier, effect.transfer_ids)]
+            return [fetched(chain, verifier, effect.transfer_ids)]
         pages = [verifier.open_transfers(page)[0] for page in chain.open_transfers()]
         acknowledged = chain.views.peer().outbox_acknowledged
         return [*pages, verifier.chain_view(chain.peer(), acknowledged)]
@@ -238,9 +238,10 @@ def run(
             return
 
 
-def _fetched(
+def fetched(
     chain: LiveChain, verifier: ChainVerifier, transfer_ids: Iterable[bytes]
 ) -> FetchedTransfers:
+    """What the chain answers when it is asked for these transfers."""
     answers = {transfer_id: chain.transfer(transfer_id) for transfer_id in transfer_ids}
     return FetchedTransfers(
         chain.name,
@@ -253,7 +254,8 @@ def _fetched(
     )
 
 
-def _result(chain: LiveChain, transaction_id: bytes) -> OperationResult:
+def result_of(chain: LiveChain, transaction_id: bytes) -> OperationResult:
+    """What became of a decided transaction."""
     _, message, height = chain.results[transaction_id]
     return OperationResult(chain.reason(transaction_id), message, height)
 
