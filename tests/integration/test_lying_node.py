@@ -15,9 +15,10 @@ from common.ledger.block import Header, TransactionReceipt
 from common.ledger.certificate import Certificate
 from common.ledger.genesis import Genesis
 from common.rpc import submitter
+from common.rpc.client import LedgerClient
 from common.rpc.verifier import Untrue
 from tests.kit.certified import CertifiedLedger
-from tests.kit.liar import SILENCE, Lie, lying
+from tests.kit.liar import SILENCE, SKIPPING, Lie, lying
 from tests.kit.served import ServedCluster, served
 from tests.kit.tally import ACCOUNT, Account, deposit
 
@@ -234,17 +235,31 @@ async def test_a_lie_in_a_watch_is_found_out_and_the_watch_has_no_gap(
         lying(cluster, "WatchBlocks", lie) as (liar, network),
         cluster.client("bank", network) as client,
     ):
-        seen = []
-        async for block in client.watch_blocks(1):
-            seen.append(block.final)
-            if block.final.height == height:
-                break
-        assert [final.height for final in seen] == list(range(1, height + 1))
-        ledger = cluster.processes[cluster.leader_id()].node.ledger
-        assert [final.header_hash for final in seen] == [
-            ledger.hash_at(height) for height in range(1, height + 1)
-        ]
+        await require_whole_watch(cluster, client, height)
         assert liar.lies > 0
+
+
+async def test_a_watch_that_skips_a_true_block_is_found_out(cluster: ServedCluster) -> None:
+    height = cluster.processes[cluster.leader_id()].node.final_height
+    async with (
+        lying(cluster, SKIPPING, event_left_out) as (liar, network),
+        cluster.client("bank", network) as client,
+    ):
+        await require_whole_watch(cluster, client, height)
+        assert liar.lies > 0
+
+
+async def require_whole_watch(cluster: ServedCluster, client: LedgerClient, height: int) -> None:
+    """What the client sees is what the ledgers hold: every block, every leaf, in order."""
+    ledger = cluster.processes[cluster.leader_id()].node.ledger
+    expected = 1
+    async for block in client.watch_blocks(1):
+        assert block.final.height == expected
+        assert block.final.header_hash == ledger.hash_at(expected)
+        assert [encode(leaf) for leaf, _ in block.leaves] == ledger.leaves_at(expected)
+        expected += 1
+        if expected > height:
+            break
 
 
 async def test_a_lie_about_a_block_is_found_out(cluster: ServedCluster) -> None:

@@ -29,6 +29,9 @@ Lie = Callable[[Any], None]
 SILENCE = "Silence"
 """The method of a liar that takes transactions and never answers."""
 
+SKIPPING = "Skipping"
+"""The method of a liar whose watches begin one block late, with true blocks."""
+
 LIAR_ID = "a-liar"
 """First in the order of ids, so that every client asks it first."""
 
@@ -70,6 +73,9 @@ class Liar(LedgerService):
     async def WatchBlocks(  # noqa: N802
         self, request: pb.WatchBlocksRequest, context: Any
     ) -> AsyncIterator[Any]:
+        if self._method == SKIPPING:
+            self.lies += 1
+            request.from_height += 1
         async for answer in super().WatchBlocks(request, context):
             yield self._told("WatchBlocks", answer)
 

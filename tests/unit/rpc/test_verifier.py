@@ -161,6 +161,14 @@ def test_a_receipt_of_another_body_under_the_same_request_id_is_untrue() -> None
         )
 
 
+def test_the_receipt_of_another_transaction_is_untrue() -> None:
+    scene = Scene()
+    stolen = scene.result(scene.paid, 2, 0)
+    stolen.transaction_id = scene.vain.transaction_id
+    with pytest.raises(Untrue):
+        scene.verifier.outcome(stolen, scene.chain.proofs.certified(2), scene.vain.transaction_id)
+
+
 def test_success_without_a_block_is_untrue_and_a_refusal_is_one_nodes_word() -> None:
     scene = Scene()
     with pytest.raises(Untrue):
