@@ -134,5 +134,5 @@ def test_every_library_of_the_project_is_locked() -> None:
     named = [*settings["project"]["dependencies"], *settings["build-system"]["requires"]]
     for group in settings["dependency-groups"].values():
         named += [entry for entry in group if isinstance(entry, str)]
-    wanted = {entry.partition(">=")[0].lower() for entry in named}
+    wanted = {entry.partition(">=")[0].partition("[")[0].lower() for entry in named}
     assert wanted <= locked

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from statistics import median
 from time import process_time
 from typing import Any
-from unittest.mock import patch
 
 from common.crypto.merkle import MerkleTree
 from common.crypto.multiset import Multiset
@@ -122,17 +121,14 @@ class _Stopwatch:
     @contextmanager
     def on_stages(self) -> Iterator[None]:
         """Time everything in `STAGES`."""
-        patches = [
-            patch.object(owner, name, self.timed(stage, getattr(owner, name)))
-            for owner, name, stage in STAGES
-        ]
-        for one in patches:
-            one.start()
+        untimed = [(owner, name, getattr(owner, name)) for owner, name, _ in STAGES]
+        for owner, name, stage in STAGES:
+            setattr(owner, name, self.timed(stage, getattr(owner, name)))
         try:
             yield
         finally:
-            for one in patches:
-                one.stop()
+            for owner, name, function in untimed:
+                setattr(owner, name, function)
 
 
 def measure_ledger(data: DataFolder, population: Population, blocks: int) -> LedgerCost:
