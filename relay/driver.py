@@ -81,6 +81,12 @@ class RelayDriver:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._disk.shutdown(wait=True)
 
+    def fail(self, error: BaseException) -> None:
+        """The relay cannot go on, for whatever reason this is."""
+        if not self.failed.done():
+            _log.critical("the relay cannot go on", why=str(error), kind=type(error).__name__)
+            self.failed.set_result(error)
+
     # --- for the service -------------------------------------------------------------------------
 
     def give(self, *inputs: Input) -> None:
@@ -211,5 +217,5 @@ class RelayDriver:
         if task.cancelled():
             return
         error = task.exception()
-        if error is not None and not self.failed.done():
-            self.failed.set_result(error)
+        if error is not None:
+            self.fail(error)

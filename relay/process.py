@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-import structlog
 from google.protobuf.message import Message
 
 from assetchain.v1.operation_pb2 import Operation as AssetOperation
@@ -38,7 +37,6 @@ GRACE_SECONDS = 0.5
 CARE_SECONDS = 5.0
 
 _random = secrets.SystemRandom()
-_log = structlog.get_logger(__name__)
 
 
 class RelayProcess:
@@ -68,7 +66,7 @@ class RelayProcess:
             self.reconciler, opened.journal, self._ledgers, _now_unix_ms, settings.tick_ms
         )
         self._server = RpcServer(
-            opened.credential, network.authority_pem, network.name, DOMAIN, self._fail
+            opened.credential, network.authority_pem, network.name, DOMAIN, self._driver.fail
         )
         service = RelayService(
             self._driver, (business.chain_id, asset.chain_id), business.name, asset.name
@@ -124,15 +122,10 @@ class RelayProcess:
                 self._opened.journal.maintain()
                 await asyncio.sleep(CARE_SECONDS)
         except Exception as error:  # noqa: BLE001 (whatever it is, the process must not go on half)
-            self._fail(error)
+            self._driver.fail(error)
         finally:
             if stop is not None:
                 stop()
-
-    def _fail(self, error: BaseException) -> None:
-        _log.critical("the relay cannot go on", why=str(error), kind=type(error).__name__)
-        if not self.failed.done():
-            self.failed.set_result(error)
 
 
 def _now_unix_ms() -> int:

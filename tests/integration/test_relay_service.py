@@ -1,0 +1,380 @@
+"""A relay serves over mutual TLS: real service, driver, journal and client; two real ledgers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+import structlog
+
+from common.crypto.digest import sha256
+from common.crypto.pki import PeerKind
+from common.errors import CommonReason, Refused, StorageFailed, TransferReason
+from common.network import Network, NetworkChain, NetworkNode
+from common.rpc.server import USERS, RpcServer
+from relay.client import RelayClient
+from relay.dossier import verify_dossier
+from relay.driver import RelayDriver
+from relay.folder import format_relay, open_relay
+from relay.journal import LmdbJournal, MemoryJournal
+from relay.metrics import RelayMetrics, facts_of
+from relay.process import RelayProcess
+from relay.reconciler import ChainPlan, Policy, Reconciler
+from relay.service import RELAY_SERVICE, RelayService
+from relay.settings import RelaySettings, load_settings
+from relay.v1.relay_service_pb2_grpc import add_RelayServiceServicer_to_server
+from tests.kit.pair_ledger import PairHub
+from tests.kit.served import AUTHORITY, CLIENT, HOST, NETWORK
+from tests.kit.two_chains import MONEY, TwoChains
+
+KEY = sha256(b"sealing key")
+SECONDS = 10.0
+RELAY = AUTHORITY.issue(PeerKind.RELAY, "relay-1")
+
+
+class Running:
+    """A relay over a pair, and a client of it."""
+
+    def __init__(self, hub: PairHub, driver: RelayDriver, client: RelayClient) -> None:
+        self.hub = hub
+        self.pair = hub.pair
+        self.driver = driver
+        self.client = client
+
+    async def seen(self) -> None:
+        """Return once the relay has seen both chains."""
+
+        async def look() -> bool:
+            return all(queue.head for queue in self.driver.reconciler.queues.values())
+
+        await self.until(look)
+
+    async def until(self, look: Callable[[], Awaitable[bool]], tick_ms: int = 0) -> None:
+        """Return once something is so. Lets `tick_ms` pass on both chains each time it is not."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                if await look():
+                    return
+                if tick_ms:
+                    self.hub.tick(tick_ms)
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(
+    journal: LmdbJournal | MemoryJournal, pair: TwoChains | None = None
+) -> AsyncIterator[Running]:
+    hub = PairHub(pair or TwoChains())
+    books, assets = hub.pair.chains
+    plans = (
+        ChainPlan(books.name, books.chain_id, heeds_holds=False),
+        ChainPlan(assets.name, assets.chain_id, heeds_holds=True),
+    )
+    reconciler = Reconciler(plans, Policy(), Random(1).randint)
+    driver = RelayDriver(reconciler, journal, hub.ledgers, lambda: hub.pair.now, tick_ms=10)
+    service = RelayService(driver, (books.chain_id, assets.chain_id), books.name, assets.name)
+    authority = AUTHORITY.credential.certificate_pem
+    server = RpcServer(RELAY, authority, NETWORK, "relay", driver.fail)
+    server.offer(RELAY_SERVICE, USERS, partial(add_RelayServiceServicer_to_server, service))
+    port = server.bind(f"{HOST}:0")
+    await server.start()
+    driver.start()
+    try:
+        async with RelayClient(f"{HOST}:{port}", CLIENT, authority) as client:
+            yield Running(hub, driver, client)
+    finally:
+        await server.stop(0)
+        await driver.close()
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[Running]:
+    async with running(MemoryJournal(KEY, secrets.token_bytes)) as found:
+        yield found
+
+
+async def test_a_transfer_handed_over_ends_and_its_dossier_holds(relay: Running) -> None:
+    agreement = relay.pair.trade()
+    transfer_id = await relay.client.start_transfer(relay.pair.package(agreement))
+    assert transfer_id == agreement.transfer_id
+    ended = await relay.client.wait_transfer(transfer_id, SECONDS)
+    assert (ended.follower_state, ended.decider_state) == ("SETTLED", "COMMITTED")
+    assert (ended.outcome, ended.ended) == ("COMMIT", True)
+    data = await relay.client.dossier(transfer_id)
+    report = verify_dossier(data, (relay.pair.books.chain_id, relay.pair.assets.chain_id))
+    assert (report.outcome, report.ended, report.transfer_id) == ("COMMIT", True, transfer_id)
+    assert [one.state for one in report.follower.records] == ["RESERVED", "SETTLED"]
+    relay.pair.check()
+
+
+async def test_handing_the_same_over_again_changes_nothing(relay: Running) -> None:
+    package = relay.pair.package(relay.pair.trade())
+    ids = await asyncio.gather(*(relay.client.start_transfer(package) for _ in range(5)))
+    assert len(set(ids)) == 1
+    await relay.client.wait_transfer(ids[0], SECONDS)
+    await relay.client.start_transfer(package)
+    assert (await relay.client.transfer(ids[0])).ended
+    assert len(await relay.client.transfers()) == 1
+
+
+async def test_a_package_that_can_never_work_is_refused_with_its_reason(relay: Running) -> None:
+    package = relay.pair.package(relay.pair.trade())
+    package.secret = bytes(32)
+    with pytest.raises(Refused) as refused:
+        await relay.client.start_transfer(package)
+    assert refused.value.reason is TransferReason.SECRET_MISMATCH
+    assert await relay.client.transfers() == []
+
+
+async def test_a_transfer_nobody_knows_is_not_found(relay: Running) -> None:
+    for call in (relay.client.transfer, relay.client.explain, relay.client.dossier):
+        with pytest.raises(Refused) as refused:
+            await call(bytes(32))
+        assert refused.value.reason is TransferReason.TRANSFER_UNKNOWN
+        with pytest.raises(Refused) as refused:
+            await call(b"short")
+        assert refused.value.reason is CommonReason.INVALID_ARGUMENT
+
+
+async def test_a_transfer_the_relay_forgot_is_read_from_the_chains(relay: Running) -> None:
+    transfer_id = await relay.client.start_transfer(relay.pair.package(relay.pair.trade()))
+    await relay.client.wait_transfer(transfer_id, SECONDS)
+    async with running(MemoryJournal(KEY, secrets.token_bytes), relay.pair) as other:
+        found = await other.client.transfer(transfer_id)
+        assert (found.follower_state, found.decider_state) == ("SETTLED", "COMMITTED")
+        assert found.ended
+        report = verify_dossier(await other.client.dossier(transfer_id))
+        assert (report.outcome, report.ended) == ("COMMIT", True)
+        assert not report.follower.is_opened, "the openings were the other relay's to know"
+
+
+async def test_transfers_are_listed_newest_first_page_by_page(relay: Running) -> None:
+    ids = []
+    for _ in range(7):
+        relay.hub.tick(1_000)
+        package = relay.pair.package(relay.pair.trade(amount=5, quantity=1, seconds=600))
+        ids.append(await relay.client.start_transfer(package))
+    for transfer_id in ids:
+        await relay.client.wait_transfer(transfer_id, SECONDS)
+    waiting = relay.pair.package(relay.pair.trade(seconds=600), custody=False)
+    ids.append(await relay.client.start_transfer(waiting))
+    assert [one.transfer_id for one in await relay.client.transfers()] == ids[::-1]
+    [one] = await relay.client.transfers(open_only=True)
+    assert one.transfer_id == ids[-1]
+
+
+async def test_what_waits_is_explained(relay: Running) -> None:
+    await relay.seen()
+    agreement = relay.pair.trade(seconds=600)
+    transfer_id = await relay.client.start_transfer(relay.pair.package(agreement, custody=False))
+
+    async def is_reserved() -> bool:
+        return (await relay.client.transfer(transfer_id)).follower_state == "RESERVED"
+
+    await relay.until(is_reserved)
+    told = await relay.client.explain(transfer_id)
+    assert "secret" in told.awaits
+    assert told.who.startswith("buyer")
+    assert told.ends_by_unix_ms == agreement.terms.deadline_unix_ms + 60_000
+    await relay.client.start_transfer(relay.pair.package(agreement))
+    ended = await relay.client.wait_transfer(transfer_id, SECONDS)
+    assert ended.outcome == "COMMIT"
+
+
+async def test_a_wait_ends_with_the_callers_patience(relay: Running) -> None:
+    package = relay.pair.package(relay.pair.trade(seconds=600), custody=False)
+    transfer_id = await relay.client.start_transfer(package)
+    with pytest.raises(Refused) as refused:
+        await relay.client.wait_transfer(transfer_id, 0.2)
+    assert refused.value.reason is CommonReason.DEADLINE_EXCEEDED
+
+
+async def test_an_expired_transfer_returns_by_itself(relay: Running) -> None:
+    package = relay.pair.package(relay.pair.trade(seconds=8), custody=False)
+    transfer_id = await relay.client.start_transfer(package)
+    waiting = asyncio.create_task(relay.client.wait_transfer(transfer_id, SECONDS))
+    while not waiting.done():
+        relay.hub.tick(500)
+        await asyncio.sleep(0)
+    ended = await waiting
+    assert (ended.follower_state, ended.decider_state) == ("RELEASED", "ABORTED")
+
+
+async def test_the_status_tells_what_waits_and_how_long(relay: Running) -> None:
+    await relay.seen()
+    package = relay.pair.package(relay.pair.trade(amount=2 * MONEY, seconds=600))
+    await relay.client.start_transfer(package)
+    async with asyncio.timeout(SECONDS):
+        while not (status := await relay.client.status()).quarantined:
+            relay.hub.tick(500)
+            await asyncio.sleep(0)
+    assert (status.open_transfers, status.quarantined) == (1, 1)
+    assert status.oldest_open_age_ms >= 500
+    assert status.business_height > 0
+    assert status.asset_height > 0
+
+
+async def test_a_chain_that_is_away_delays_and_does_not_end_a_transfer(relay: Running) -> None:
+    await relay.seen()
+    assets = relay.hub.ledgers["assetchain"]
+    assets.away = Refused(CommonReason.NO_QUORUM, "two of four nodes are up")
+    package = relay.pair.package(relay.pair.trade(seconds=600))
+    transfer_id = await relay.client.start_transfer(package)
+
+    async def is_said() -> bool:
+        return "does not answer" in (await relay.client.explain(transfer_id)).awaits
+
+    async def has_ended() -> bool:
+        return (await relay.client.transfer(transfer_id)).ended
+
+    await relay.until(is_said, tick_ms=100)
+    told = await relay.client.explain(transfer_id)
+    assert told.who.startswith("the operators of assetchain")
+    assets.away = None
+    await relay.until(has_ended, tick_ms=500)
+    assert (await relay.client.transfer(transfer_id)).outcome == "COMMIT"
+
+
+async def test_a_journal_that_fails_ends_the_relay_before_anything_is_sent() -> None:
+    journal = MemoryJournal(KEY, secrets.token_bytes)
+    async with running(journal) as relay:
+        await relay.seen()
+        journal.fail()
+        starting = asyncio.create_task(
+            relay.client.start_transfer(relay.pair.package(relay.pair.trade()))
+        )
+        async with asyncio.timeout(SECONDS):
+            error = await relay.driver.failed
+        assert isinstance(error, StorageFailed)
+        assert next(relay.pair.books.open_transfers()).transfers == []
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+
+
+async def test_a_relay_goes_on_after_a_restart_with_what_its_disk_kept(tmp_path: Path) -> None:
+    pair = TwoChains()
+    agreement = pair.trade(seconds=600)
+    package, whole = pair.package(agreement, custody=False), pair.package(agreement)
+    del whole.follower_consents[:]
+    whole.ClearField("follower_opening")
+    journal = LmdbJournal.open(tmp_path, KEY, secrets.token_bytes)
+    async with running(journal, pair) as relay:
+        transfer_id = await relay.client.start_transfer(package)
+    journal.close()
+    journal = LmdbJournal.open(tmp_path, KEY, secrets.token_bytes)
+    async with running(journal, pair) as relay:
+        found = await relay.client.transfer(transfer_id)
+        assert not found.ended
+        await relay.client.start_transfer(whole)
+        ended = await relay.client.wait_transfer(transfer_id, SECONDS)
+        assert ended.outcome == "COMMIT"
+        dossier = await relay.client.dossier(transfer_id)
+        assert verify_dossier(dossier).follower.is_opened, "known from the journal"
+    journal.close()
+
+
+async def test_no_secret_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as lines:
+        async with running(MemoryJournal(KEY, secrets.token_bytes)) as relay:
+            agreement = relay.pair.trade()
+            poor = relay.pair.trade(amount=2 * MONEY)
+            transfer_id = await relay.client.start_transfer(relay.pair.package(agreement))
+            await relay.client.start_transfer(relay.pair.package(poor))
+            await relay.client.wait_transfer(transfer_id, SECONDS)
+    told = json.dumps(lines, default=repr) + caplog.text
+    assert "transfer ended" in told
+    for secret in (agreement.secret, poor.secret):
+        assert secret.hex() not in told
+        assert repr(secret)[2:-1] not in told
+
+
+def test_the_metrics_are_facts_that_survive_a_restart() -> None:
+    metrics = RelayMetrics("relay-1")
+    assert list(metrics.collect()) == []
+    pair = TwoChains()
+    plans = tuple(ChainPlan(one.name, one.chain_id, heeds_holds=False) for one in pair.chains)
+    reconciler = Reconciler((plans[0], plans[1]), Policy(), Random(1).randint)
+    metrics.show(facts_of(reconciler))
+    names = {gauge.name for gauge in metrics.collect()}
+    assert names >= {"wutong_relay_open_transfers", "wutong_relay_oldest_open_ms"}
+
+
+# --- the folder ----------------------------------------------------------------------------------
+
+
+def network() -> Network:
+    chains = tuple(
+        NetworkChain(name, sha256(name.encode()), (NetworkNode(f"{name}-1", f"{HOST}:1"),))
+        for name in ("bizchain", "assetchain")
+    )
+    return Network(NETWORK, AUTHORITY.credential.certificate_pem, chains)
+
+
+def test_a_formatted_folder_opens_with_what_was_put_into_it(tmp_path: Path) -> None:
+    folder = tmp_path / "relay"
+    settings = RelaySettings(relay_id="relay-1", listen=f"{HOST}:0", patience_ms=500)
+    format_relay(folder, settings, RELAY, network(), secrets.token_bytes)
+    assert load_settings(folder) == settings
+    opened = open_relay(folder, secrets.token_bytes)
+    assert opened.settings.policy.patience_ms == 500
+    assert opened.network == network()
+    assert (folder / "sealing-key").stat().st_mode & 0o077 == 0
+    opened.journal.close()
+    with pytest.raises(Refused):
+        format_relay(folder, settings, RELAY, network(), secrets.token_bytes)
+
+
+def test_a_folder_is_refused_that_is_not_whole_or_another_relays(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        open_relay(tmp_path, secrets.token_bytes)
+    assert refused.value.reason is CommonReason.NOT_FOUND
+    settings = RelaySettings(relay_id="relay-2", listen=f"{HOST}:0")
+    with pytest.raises(Refused, match="not of relay relay-2"):
+        format_relay(tmp_path / "relay", settings, RELAY, network(), secrets.token_bytes)
+    with pytest.raises(Refused, match="not of relay relay-1"):
+        settings = RelaySettings(relay_id="relay-1", listen=f"{HOST}:0")
+        format_relay(tmp_path / "relay", settings, CLIENT, network(), secrets.token_bytes)
+
+
+@pytest.mark.parametrize(
+    "text", ["relay_id = 5", "relay_id = 'a'", "rubbish", "relay_id='a'\nlisten='b'\nwhat=1"]
+)
+def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "relay.toml").write_text(text)
+    with pytest.raises(Refused):
+        load_settings(tmp_path)
+
+
+def test_the_environment_overrides_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "relay.toml").write_text('relay_id = "relay-1"\nlisten = "127.0.0.1:1"\n')
+    monkeypatch.setenv("WUTONG_RELAY_LISTEN", "127.0.0.1:2")
+    assert load_settings(tmp_path).listen == "127.0.0.1:2"
+
+
+async def test_a_relay_process_serves_though_no_node_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "relay"
+    settings = RelaySettings(relay_id="relay-1", listen=f"{HOST}:0")
+    format_relay(folder, settings, RELAY, network(), secrets.token_bytes)
+    process = RelayProcess.open(folder)
+    try:
+        port = await process.start()
+        authority = AUTHORITY.credential.certificate_pem
+        async with RelayClient(f"{HOST}:{port}", CLIENT, authority) as client:
+            status = await client.status()
+            assert (status.open_transfers, status.business_height) == (0, 0)
+        with pytest.raises(Refused, match="in use"):
+            RelayProcess.open(folder)
+    finally:
+        await process.close()
+    open_relay(folder, secrets.token_bytes).journal.close()
