@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from common.crypto.digest import DIGEST_BYTES
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.genesis import Genesis
-from common.transfer.legs import Role
-from common.transfer.machine import Outcome, outcome_of
+from common.transfer.machine import Outcome, Role, outcome_of
 from common.transfer.terms import transfer_id_of
 from relay.dossier.assembly import assemble
 from relay.dossier.contents import DossierRecord

@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
@@ -24,13 +24,11 @@ from common.ledger.block import Event
 from common.ledger.genesis import Genesis
 from common.ledger.state import Reader, State
 
-if TYPE_CHECKING:
-    from common.transfer.legs import LegRules
-
 __all__ = [
     "Chain",
     "Context",
     "Invariant",
+    "LegRules",
     "MessageRule",
     "Phase",
     "Rule",
@@ -146,6 +144,32 @@ class MessageRule(Generic[C]):
     payload: type[C]
     check: Callable[[Context, C], None]
     apply: Callable[[Context, C], None]
+
+
+Facts = bytes
+"""Canonical bytes a follower publishes about its reserved leg, for the decider's to agree with."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegRules(Generic[C]):
+    """One flow on one chain.
+
+    `owners` are the parties whose consent the leg needs here. `check` raises a `Refused` unless the
+    value is free (and, on a decider, agrees with the follower's facts), `check_unheld` where a hold
+    lies on anything the leg moves: it is asked whenever the leg takes a step that is not decided
+    yet, so a hold that comes between the two steps of a two-step transfer still beats it.
+    """
+
+    kind: type[C]
+    role: str
+    owners: Callable[[C], tuple[str, ...]]
+    check: Callable[[Context, C, Facts], None]
+    check_unheld: Callable[[Context, C], None]
+    reserve: Callable[[Context, bytes, C], Facts]
+    settle: Callable[[Context, bytes, C], None]
+    release: Callable[[Context, bytes, C], None]
+    modes: tuple[str, ...] = ("express", "two-step")
+    can_decline: bool = True
 
 
 class Violation(NamedTuple):

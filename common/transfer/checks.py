@@ -9,13 +9,13 @@ from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger import lightclient
 from common.ledger.block import EventKind
-from common.ledger.chain import Context
+from common.ledger.chain import Context, LegRules
 from common.ledger.identity import signer_roles
-from common.transfer.legs import LegRules, Role
 from common.transfer.machine import (
     HASH_LOCK,
     RECORD_VERSION,
     Action,
+    Role,
     TransferRecord,
     TransferRow,
     TransferState,

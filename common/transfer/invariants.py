@@ -8,10 +8,10 @@ from common.ledger import outbox
 from common.ledger.chain import Invariant, Violation
 from common.ledger.outbox import OUTBOX
 from common.ledger.state import Reader
-from common.transfer.legs import Role
 from common.transfer.machine import (
     OPEN_TRANSFER,
     TRANSFER,
+    Role,
     TransferState,
     outcome_of,
 )

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from common.encoding import Canonical
 from common.errors import InvariantBroken, Refused, TransferReason
 from common.ledger.state import Commitment, Reader, State, Table
-from common.transfer.legs import Role
 
 __all__ = [
     "HASH_LOCK",
@@ -29,6 +28,7 @@ __all__ = [
     "TRANSITIONS",
     "Action",
     "Outcome",
+    "Role",
     "TransferRecord",
     "TransferRow",
     "TransferState",
@@ -39,6 +39,13 @@ __all__ = [
 ]
 
 RECORD_VERSION = 1
+
+
+class Role:
+    """What a chain is for a transfer."""
+
+    FOLLOWER = "follower"
+    DECIDER = "decider"
 
 
 class TransferState(enum.StrEnum):

@@ -20,7 +20,7 @@ from common.encoding import Canonical, encode
 from common.errors import Refused, TransferReason
 from common.ledger import lightclient
 from common.ledger.block import EventKind
-from common.ledger.chain import Context, Phase, Rule, SignatureClaim
+from common.ledger.chain import Context, LegRules, Phase, Rule, SignatureClaim
 from common.ledger.inbox import apply_messages, check_messages
 from common.transfer import pots
 from common.transfer.checks import (
@@ -38,13 +38,13 @@ from common.transfer.checks import (
     proven_record,
     reached,
 )
-from common.transfer.legs import LegRules, Role
 from common.transfer.machine import (
     HASH_LOCK,
     RECORD_VERSION,
     Action,
     HashLockUse,
     Outcome,
+    Role,
     TransferRecord,
     TransferRow,
     TransferState,

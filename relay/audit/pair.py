@@ -21,8 +21,7 @@ from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY, PartyStatus
 from common.ledger.ledger import Ledger
 from common.ledger.lightclient import PEER_HEADER
-from common.transfer.legs import Role
-from common.transfer.machine import TRANSFER, TransferRow, TransferState
+from common.transfer.machine import TRANSFER, Role, TransferRow, TransferState
 from common.transfer.terms import opens_lock, read_terms, transfer_id_of
 from relay.audit.findings import Finding, PairReport, Violated
 

@@ -19,11 +19,11 @@ from common.encoding import decode
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.block import EventKind
 from common.ledger.evidence import verify_certified, verify_event, verify_genesis
-from common.transfer.legs import Role
 from common.transfer.machine import (
     RECORD_VERSION,
     TRANSITIONS,
     Outcome,
+    Role,
     TransferRecord,
     TransferState,
     outcome_of,

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from common.errors import CommonReason, Refused
-from common.transfer.legs import Role
-from common.transfer.machine import Outcome, outcome_of
+from common.transfer.machine import Outcome, Role, outcome_of
 from common.transfer.terms import read_terms
 from relay.effects import Changed, Effect, FetchOutbox, FetchTransfers, Persist, Scan, Submit
 from relay.inputs import (

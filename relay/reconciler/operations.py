@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-from common.transfer.legs import Role
+from common.transfer.machine import Role
 from common.v1 import transfer_pb2 as pb
 from relay.effects import Operation
 from relay.inputs import Package

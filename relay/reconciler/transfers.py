@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from common.deadline import expired
-from common.transfer.legs import Role
-from common.transfer.machine import Outcome, TransferState, outcome_of
+from common.transfer.machine import Outcome, Role, TransferState, outcome_of
 from common.transfer.terms import Mode, Terms
 from relay.inputs import Ending, Package, SeenRecord
 from relay.reconciler.policy import Policy

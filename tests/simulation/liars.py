@@ -31,8 +31,7 @@ from common.raft.messages import Append, AppendReply, Entry, PreVoteReply, VoteR
 from common.rpc.verifier import Outcome
 from common.testing.cluster import Cluster, SimulatedNode
 from common.testing.world import World
-from common.transfer.legs import Role
-from common.transfer.machine import RECORD_VERSION, TransferRecord, TransferState
+from common.transfer.machine import RECORD_VERSION, Role, TransferRecord, TransferState
 from common.transfer.terms import read_terms, transfer_id_of
 from common.v1 import ledger_service_pb2 as service_pb
 from common.v1 import transfer_pb2 as pb

@@ -173,10 +173,10 @@ class Market:
             self._at(0, partial(self._send, chain, None, "link", found().links[chain]))
         for buyer in BUYERS:
             self._at(0, partial(self._deposit, buyer, DEPOSIT))
-        for number in range(self._random.randint(5, 7)):
+        for number in range(self._random.randint(4, 6)):
             self._at(self._random.randrange(until_us // 5), partial(self._report, number))
         self._at(self._random.randrange(until_us // 6), self._propose_newcomer)
-        for _ in range(self._random.randint(15, 25)):
+        for _ in range(self._random.randint(8, 14)):
             self._at(self._random.randrange(SECOND_US, until_us), self._pay)
         for _ in range(self._random.randint(3, 6)):
             self._at(self._random.randrange(until_us // 8, until_us), self._hold)

@@ -11,11 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bizchain.contracts.cash.types import JournalEntry
-from common.encoding import decode_trusted
-from common.ledger.block import Event, EventKind, TransactionReceipt, decode_leaf
+from assetchain.contracts.holdings.types import TitleLeg
+from assetchain.contracts.lots.types import MintLeg
+from bizchain.contracts.cash.types import CashLeg, JournalEntry
+from bizchain.contracts.receipts.types import ReceiptLeg
+from common.deadline import expired
+from common.encoding import Canonical, decode_trusted
+from common.ledger.block import Event, EventKind, Header, TransactionReceipt, decode_leaf
 from common.ledger.chain import Chain
+from common.ledger.holds import holds_of
 from common.ledger.ledger import HEADER_ROW, LEAVES_ROW
+from common.ledger.lightclient import PEER
 from common.ledger.state import Reader
 from common.node.frames import Frame, SignedVote
 from common.raft.messages import Append, AppendReply, Vote, VoteReply
@@ -23,9 +29,8 @@ from common.rpc.verifier import Outcome
 from common.storage.memory import MemoryStateStore
 from common.storage.ports import Row
 from common.testing.world import World
-from common.transfer.legs import Role
 from common.transfer.machine import Outcome as Decision
-from common.transfer.machine import TransferRecord, TransferState, outcome_of
+from common.transfer.machine import Role, TransferRecord, TransferState, outcome_of, record_of
 from common.transfer.pots import POT
 from common.transfer.terms import opens_lock
 from relay.effects import Operation
@@ -52,6 +57,7 @@ TOGETHER = frozenset(
 """I1: the states of (follower, decider) that may ever stand side by side."""
 
 ENDED = frozenset({(_S.NONE, _S.ABORTED), (_S.SETTLED, _S.COMMITTED), (_S.RELEASED, _S.ABORTED)})
+ENDS = (_S.COMMITTED, _S.ABORTED)
 AFTER = {
     _S.NONE: {_S.RESERVED, _S.COMMITTED, _S.ABORTED, _S.RELEASED},
     _S.RESERVED: {_S.COMMITTED, _S.ABORTED, _S.SETTLED, _S.RELEASED},
@@ -87,6 +93,7 @@ class Oracle:
         self._effects: Counter[tuple[str, bytes]] = Counter()
         self._payments: Counter[str] = Counter()
         self._outcomes: dict[bytes, Decision] = {}
+        self._told_by: dict[bytes, int] = {}
         self._acknowledged: dict[tuple[str, bytes], Outcome] = {}
         self._signed_requests: set[bytes] = set()
         self._votes: dict[tuple[str, int], str] = {}
@@ -121,7 +128,9 @@ class Oracle:
         for leaf in decode_trusted(list[bytes], leaves):
             event = decode_leaf(leaf)
             if isinstance(event, Event) and event.kind == EventKind.TRANSFER:
-                self._transfer_moves(decode_trusted(TransferRecord, event.payload))
+                record = decode_trusted(TransferRecord, event.payload)
+                self._transfer_moves(record)
+                self._judge_move(place, store, decode_trusted(Header, header), record)
         self.check_invariants(place.cluster.chain, store, height)
 
     def check_invariants(self, chain: Chain, store: MemoryStateStore, height: int) -> None:
@@ -150,6 +159,36 @@ class Oracle:
             lock = self.locks.get(record.transfer_id)
             opened = lock is not None and opens_lock(record.secret, lock)
             self.require(opened, f"transfer {name} is {now} without its secret")
+
+    def _judge_move(
+        self, place: WatchedNode, store: MemoryStateStore, header: Header, record: TransferRecord
+    ) -> None:
+        """Deadlines are the decider's block time; a freeze wins; what is held starts nothing new."""
+        name, state = record.transfer_id.hex()[:8], Reader(store)
+        if record.role == Role.DECIDER and record.state in ENDS:
+            late = expired(header.time_unix_ms, record.deadline_unix_ms)
+            fits = not late if record.state == _S.COMMITTED else late or record.reason == "declined"
+            self.require(fits, f"transfer {name} is {record.state}, late is {late}")
+        if record.state not in {_S.RESERVED, _S.COMMITTED}:
+            return
+        if record.role == Role.FOLLOWER:
+            self._told_by[record.transfer_id] = header.outbox_last
+        else:
+            told_by = self._told_by.get(record.transfer_id, 0)
+            heeded = header.inbox_last >= told_by or self.divided
+            self.require(heeded, f"transfer {name} runs ahead of message {told_by}")
+            peer = state.get(PEER, PEER.key())
+            assert peer is not None, "a linked chain"
+            age = header.time_unix_ms - peer.fresh_unix_ms
+            fresh = age <= place.cluster.genesis.parameters.freeze_lag_max_ms
+            self.require(fresh, f"transfer {name} moves {age} ms after the newest holds")
+        row = record_of(state, record.transfer_id)
+        assert row is not None, "it was just written"
+        leg = decode_trusted(place.cluster.chain.legs[record.flow].kind, row.leg)
+        for kind, subject in _subjects(leg):
+            for hold in holds_of(state, kind, subject):
+                before = hold.since_unix_ms < header.time_unix_ms
+                self.require(not before, f"transfer {name} moves {kind} {subject}, which is held")
 
     # --- every height, as it becomes final -------------------------------------------------------
 
@@ -278,3 +317,17 @@ class Oracle:
     def open_transfers(self) -> list[bytes]:
         """Transfers that have a record somewhere and have not ended on both chains."""
         return [known for known, pair in self.states.items() if pair not in ENDED]
+
+
+def _subjects(leg: Canonical) -> list[tuple[str, str]]:
+    """Whatever a hold on which forbids to begin this leg: (kind, id)."""
+    match leg:
+        case CashLeg():
+            return [("party", leg.payer), ("party", leg.payee)]
+        case TitleLeg():
+            return [("lot", leg.lot_id), ("party", leg.seller), ("party", leg.buyer)]
+        case ReceiptLeg():
+            return [("receipt", leg.receipt_id), ("party", leg.owner)]
+        case MintLeg():
+            return [("lot", leg.lot_id), ("receipt", leg.receipt_id), ("party", leg.owner)]
+    raise AssertionError(f"a leg of a new kind: {type(leg).__name__}")

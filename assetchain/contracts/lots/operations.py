@@ -14,11 +14,11 @@ from assetchain.contracts.lots.types import Lot, LotState, MintLeg, Root
 from assetchain.reasons import AssetReason
 from common.encoding import decode
 from common.errors import Refused
-from common.ledger.chain import Context, Rule
+from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party, check_identifier
 from common.transfer.facts import ReceiptFacts
-from common.transfer.legs import LegRules, Role
+from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
 
 __all__ = ["LEGS", "OPERATIONS"]

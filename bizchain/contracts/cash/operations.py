@@ -17,10 +17,10 @@ from bizchain.v1 import operation_pb2 as pb
 from common.amount import AMOUNT_MAX, check_amount, currency_exponent, scale_ceiling
 from common.deadline import expired
 from common.errors import CommonReason, Refused
-from common.ledger.chain import Context, Rule
+from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import Party, active_party
-from common.transfer.legs import LegRules, Role
+from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
 
 __all__ = ["LEGS", "OPERATIONS", "credit_cash", "pay_out_pot"]

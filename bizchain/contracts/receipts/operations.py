@@ -17,11 +17,11 @@ from common.amount import check_amount, unit_of
 from common.crypto.digest import DIGEST_BYTES
 from common.encoding import encode
 from common.errors import CommonReason, Refused
-from common.ledger.chain import Context, Rule
+from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party, check_identifier
 from common.transfer.facts import ReceiptFacts
-from common.transfer.legs import LegRules, Role
+from common.transfer.machine import Role
 
 __all__ = ["LEGS", "OPERATIONS"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from common.transfer.legs import Role
-from common.transfer.machine import Outcome, TransferRecord
+from common.transfer.machine import Outcome, Role, TransferRecord
 from common.transfer.terms import Mode, read_terms, transfer_id_of
 from common.v1.transfer_pb2 import EventProof
 from relay.agreement import decline
