@@ -163,7 +163,7 @@ class Oracle:
     def _judge_move(
         self, place: WatchedNode, store: MemoryStateStore, header: Header, record: TransferRecord
     ) -> None:
-        """Deadlines are the decider's block time; a freeze wins; what is held starts nothing new."""
+        """Deadlines are the decider's; a freeze wins; what is held starts nothing new."""
         name, state = record.transfer_id.hex()[:8], Reader(store)
         if record.role == Role.DECIDER and record.state in ENDS:
             late = expired(header.time_unix_ms, record.deadline_unix_ms)

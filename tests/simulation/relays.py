@@ -52,9 +52,9 @@ Believe = Callable[[Any], list[Input]]
 __all__ = ["POLICY", "Line", "SimulatedRelay"]
 
 POLICY = Policy(scan_ms=6_000, fetch_answer_ms=4_000, submit_answer_ms=30_000)
-TICK_US = 400_000
-WATCH_US = 350_000
-WAKE_US = 30_000
+TICK_US = 600_000
+WATCH_US = 600_000
+WAKE_US = 100_000
 SYNC_US_MAX = 4_000
 TRIES_MAX = 6
 VALID_MS = 60_000

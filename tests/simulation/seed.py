@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from assetchain.chain import CHAIN as ASSET_CHAIN
 from bizchain.chain import CHAIN as BUSINESS_CHAIN
 from common.ledger.chain import Chain
 from common.ledger.genesis import Genesis
-from common.testing.cluster import Cluster
+from common.testing.cluster import SIMULATION_SETTINGS, Cluster
 from common.testing.network import Network
 from common.testing.world import SECOND_US, World
 from tests.simulation.disasters import CRASHES_MIN, PARTITIONS_MIN, Disasters
@@ -27,6 +28,8 @@ FAULTS_US = 60 * SECOND_US
 STEP_US = SECOND_US
 QUIET_US = 25 * SECOND_US
 STORY_LINES = 60
+SETTINGS = dataclasses.replace(SIMULATION_SETTINGS, tick_ms=600, election_ticks_min=3)
+"""A slower tick: most of what nodes say in a minute is that they are there."""
 RELAYS = ("relay-1", "relay-2")
 LYING_RELAY = "relay-3"
 LYING_RELAY_PERMILLE = 350
@@ -115,7 +118,9 @@ class _Simulation:
 
     def _cluster(self, chain: Chain, genesis: Genesis) -> Cluster:
         keys = {node.node_id: key_of(node.node_id) for node in genesis.node_set.nodes}
-        cluster = Cluster(self.world, self.network, chain, genesis, keys, memo=MEMO)
+        cluster = Cluster(
+            self.world, self.network, chain, genesis, keys, settings=SETTINGS, memo=MEMO
+        )
         for node_id, key in keys.items():
             cluster.nodes[node_id] = WatchedNode(cluster, node_id, key, self.oracle)
         cluster.on_final = self.oracle.final  # type: ignore[assignment]  # every place is watched
