@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import TitleLeg, TitleMove
@@ -34,6 +34,7 @@ from common.ledger.block import Event, decode_leaf
 from common.ledger.holds import HoldNotice
 from common.ledger.inbox import AppliedMessage
 from common.ledger.ledger import AppliedBlock
+from common.ledger.outbox import Message
 from common.ledger.transaction import Transaction
 from common.ledger.transition import Parsed
 from common.transfer.machine import TRANSFER, TransferRow, TransferState
@@ -66,13 +67,13 @@ Subject = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A hold on the business chain, from its block until another's (None: still there)."""
+    """A hold on the business chain. `lift` is the number of the message that says it is lifted."""
 
     subject: Subject
     case: tuple[str, str]
     since: int
     height: int
-    until: int | None
+    lift: int | None
 
 
 class Oracle:
@@ -82,6 +83,7 @@ class Oracle:
         self.pair = pair
         self.deals = {deal.transfer_id: deal for deal in agreed}
         self.seen: Counter[str] = Counter()
+        self.is_content = True
         self._rows: dict[str, dict[bytes, TransferRow]] = {}
         self._effects: Counter[bytes] = Counter()
         self._cash: Counter[tuple[str, str]] = Counter()
@@ -100,12 +102,24 @@ class Oracle:
 
     def standing(self) -> list[Placed]:
         """Holds in force on the business chain."""
-        return [hold for hold in self._placed if hold.until is None]
+        return [hold for hold in self._placed if hold.lift is None]
+
+    def subject_of(self, deal: Agreement, kind: str) -> str:
+        """A party, the receipt or the lot that a transfer is about."""
+        leg = self._leg(self.pair.asset, deal)
+        if kind == "party":
+            return deal.decider.owner
+        if kind == "lot":
+            return str(leg.lot_id)
+        if isinstance(leg, MintLeg):
+            return leg.receipt_id
+        return self._lot(leg.lot_id)[1][1]
 
     # --- after every block
 
     def _after(self, side: Side, parsed: Sequence[Parsed], applied: AppliedBlock) -> None:
-        self._effects_are_single(side, parsed, applied)
+        self.is_content = False
+        self._effects_are_single(parsed, applied)
         self._holds_are_obeyed(side, parsed, applied)
         self._read_events(side, applied.height)
         self._records_move_as_allowed(side, applied.height)
@@ -119,10 +133,9 @@ class Oracle:
         if all(receipt.code or receipt.repeat_of for receipt in applied.receipts):
             assert applied.header.state_root == before.state_root, "a refusal left a trace"
             assert applied.header.outbox_last == before.outbox_last
+        self.is_content = True
 
-    def _effects_are_single(
-        self, side: Side, parsed: Sequence[Parsed], applied: AppliedBlock
-    ) -> None:
+    def _effects_are_single(self, parsed: Sequence[Parsed], applied: AppliedBlock) -> None:
         for transaction, receipt in zip(parsed, applied.receipts, strict=True):
             refused = reason(receipt)
             kind = transaction.kind if isinstance(transaction, Transaction) else "unreadable"
@@ -150,7 +163,7 @@ class Oracle:
                 continue
             operation = transaction.payload
             if transaction.kind in {"place_hold", "lift_hold"}:
-                self._hold_changed(side, transaction)
+                self._hold_changed(side, transaction, receipt.position)
             elif transaction.kind in MOVES and not self._was_done(side, transaction):
                 for subject in self._subjects(side, transaction):
                     held = [case for one, case in known if one == subject]
@@ -158,7 +171,7 @@ class Oracle:
                     if side.name == "assetchain" and transaction.kind != "claim_transfer":
                         self._freeze_wins(side, subject, transaction)
 
-    def _hold_changed(self, side: Side, transaction: Transaction) -> None:
+    def _hold_changed(self, side: Side, transaction: Transaction, position: int) -> None:
         operation = transaction.payload
         subject = (operation.subject_kind, operation.subject_id)  # type: ignore[attr-defined]
         case = (transaction.sender, operation.case_id)  # type: ignore[attr-defined]
@@ -169,9 +182,14 @@ class Oracle:
                 self._placed.append(Placed(subject, case, side.now, side.height, None))
             return
         known.discard((subject, case))
+        [lift] = [
+            decode(Message, event.payload).number
+            for event in side.events(side.height, "message")
+            if event.position == position
+        ]
         self._placed = [
-            Placed(one.subject, one.case, one.since, one.height, side.now)
-            if (one.subject, one.case, one.until) == (subject, case, None)
+            replace(one, lift=lift)
+            if (one.subject, one.case, one.lift) == (subject, case, None)
             else one
             for one in self._placed
         ]
@@ -179,13 +197,13 @@ class Oracle:
     def _freeze_wins(self, side: Side, subject: Subject, transaction: Transaction) -> None:
         """Whatever relays do, no move starts `freeze_lag_max` after a hold that still stands."""
         lag = side.genesis.parameters.freeze_lag_max_ms
+        applied = side.ledger.header.inbox_last
         proof = getattr(transaction.payload, "proof", None)
         for hold in self._placed:
-            if hold.subject != subject:
+            if hold.subject != subject or (hold.lift is not None and hold.lift <= applied):
                 continue
-            stands = hold.until is None or hold.until > side.now
-            assert not (stands and hold.since <= side.now - lag), f"a freeze lost: {hold}"
-            if proof is not None and hold.until is None:
+            assert hold.since > side.now - lag, f"a freeze lost: {hold}"
+            if proof is not None:
                 assert proof.height < hold.height, f"a proof outran the hold before it: {hold}"
 
     def _subjects(self, side: Side, transaction: Transaction) -> list[Subject]:
@@ -250,14 +268,13 @@ class Oracle:
             assert (was, now) in ALLOWED[side.name], (was, now)
             assert transfer_id in self.deals, "a transfer nobody agreed on"
             assert row.height == height
-            self._ended(side, self.deals[transfer_id], row, was, now)
+            self._ended(side, self.deals[transfer_id], row, now)
         assert before.keys() <= rows.keys(), "a record was deleted"
         self._rows[side.name] = rows
 
-    def _ended(
-        self, side: Side, deal: Agreement, row: TransferRow, was: TransferState, now: TransferState
-    ) -> None:
+    def _ended(self, side: Side, deal: Agreement, row: TransferRow, now: TransferState) -> None:
         self.seen[f"{deal.terms.flow} {deal.terms.mode} {now} {row.record.reason}".strip()] += 1
+        self.seen[f"{now} {row.record.reason}".strip()] += 1
         if not row.leg:
             self.seen[f"tombstone {now}"] += 1
         if now is S.SETTLED and self._is_held_on_arrival(deal):
@@ -276,7 +293,7 @@ class Oracle:
     def _is_held_on_arrival(self, deal: Agreement) -> bool:
         leg = self._leg(self.pair.asset, deal)
         lot_id = leg.lot_id
-        subjects = {*self._lot(lot_id), ("party", deal.terms.secret_holder)}
+        subjects = {*self._lot(lot_id), *(("party", owner) for owner in deal.owners)}
         return any(one in subjects for one, _ in self._known["bizchain"])
 
     def _money_went_where_agreed(self, side: Side, deal: Agreement, row: TransferRow) -> None:
@@ -288,8 +305,9 @@ class Oracle:
             if entry.reference == deal.transfer_id.hex():
                 moved[entry.debit.replace("claimable", "available")] -= entry.amount
                 moved[entry.credit.replace("claimable", "available")] += entry.amount
-        payer = Counter({f"available/{leg.payer}": leg.amount, f"reserved/{leg.payer}": -leg.amount})
         paid: Counter[str] = Counter({f"reserved/{leg.payer}": -leg.amount})
+        payer = Counter(paid)
+        payer[f"available/{leg.payer}"] += leg.amount
         paid[f"available/{leg.payee}"] += leg.amount - leg.fee
         paid[f"available/{cast.FEE_PARTY}"] += leg.fee
         expected: dict[str, Counter[str]] = {

@@ -73,12 +73,11 @@ class Pair:
     @classmethod
     def new(cls, parameters: Parameters = cast.PARAMETERS) -> Pair:
         """Two chains that do not know each other yet."""
-        chains = (BUSINESS_CHAIN, ASSET_CHAIN)
         sides = [
             Side(chain, cast.genesis(chain.name, parameters), MemoryStateStore())
-            for chain in chains
+            for chain in (BUSINESS_CHAIN, ASSET_CHAIN)
         ]
-        return cls(*sides)
+        return cls(sides[0], sides[1])
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -177,14 +176,13 @@ class Pair:
         lot_id: str,
         quantity: int = 10,
         amount: int = 1_000,
-        currency: str = "EUR",
         mode: str = Mode.EXPRESS,
         within: int = DEADLINE_MS,
         random_bytes: Callable[[int], bytes] | None = None,
     ) -> Agreement:
         return agree_on_trade(
             self.ids,
-            Trade(buyer, seller, currency, amount, lot_id, quantity),
+            Trade(buyer, seller, "EUR", amount, lot_id, quantity),
             fee_basis_points=cast.FEE_BASIS_POINTS,
             deadline_unix_ms=self.business.now + within,
             random_bytes=random_bytes or self.chance,

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from google.protobuf.message import Message
+
 from common.crypto.signing import SigningKey, sign
 from common.crypto.verifymemo import VerifyMemo
 from common.encoding import encode
@@ -128,6 +130,11 @@ class Side:
             valid_until_unix_ms=self.now + VALID_MS if valid_until is None else valid_until,
             author=author,
         )
+
+    def raw(self, kind: str, operation: Message, sender: str = "") -> bytes:
+        """The bytes of a transaction of one operation."""
+        named: dict[str, Any] = {kind: operation}
+        return self.compose(sender, **named).raw
 
     def submit(self, raw: bytes, at: int | None = None) -> TransactionReceipt:
         return self.block(raw, at=at).receipts[0]

@@ -10,141 +10,131 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
 
-from assetchain.contracts.lots.keys import LOT
 from assetchain.v1.operation_pb2 import MoveTitle
-from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.v1 import operation_pb2 as pb
 from common.encoding import encode
 from common.ledger.certificate import Certificate
+from common.ledger.identity import party_of
 from common.transfer.machine import TransferState
+from common.transfer.pots import POT
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import (
     ApplyMessages,
     ClaimTransfer,
-    CommitTransfer,
     EventProof,
     ImportHeader,
 )
-from relay.agreement import Agreement
 from tests.kit import cast
-from tests.kit.forgery import Spoil, spoiled
-from tests.kit.oracle import Oracle
-from tests.kit.pair import furnished, furnished_deals, knows
-from tests.kit.side import Side
+from tests.kit.forgery import Spoil
+from tests.kit.market import Market
+from tests.kit.pair import knows
 
-EXAMPLES = 60
-STEPS = 50
+EXAMPLES = 120
+STEPS = 30
 
 S = TransferState
 small = st.integers(0, 30)
+recent = st.sampled_from([0] * 5 + [1, 1, 1, 2, 2, 3, 4, 5, 6, 8, 10])
 often = st.sampled_from([True, True, True, False])
 seldom = st.sampled_from([False] * 7 + [True])
 spoils = st.sampled_from([None] * 12 + list(Spoil))
 names = st.sampled_from(cast.TRADERS)
-TIMES_MS = (1, 500, 3_000, 9_800, 29_800, 30_000, 31_000, 60_000)
+progress = st.sampled_from([0, 1, 1, 2, 2, 3, 4, 4])
+TIMES_MS = (1, 200, 2_000, 500, 3_000, 9_800, 29_800, 30_000, 31_000, 60_000)
 
 
-class Ledgers(RuleBasedStateMachine):
-    """Two chains, an oracle, and everything that was ever said."""
+FLOORS = {
+    **{
+        f"{flow} {mode} {end}": 3
+        for flow in ("X1", "X2")
+        for mode in (Mode.EXPRESS, Mode.TWO_STEP)
+        for end in ("COMMITTED", "SETTLED", "ABORTED expired", "RELEASED expired")
+    },
+    "ABORTED declined": 5,
+    "RELEASED declined": 5,
+    "tombstone ABORTED": 20,
+    "tombstone RELEASED": 1,
+    "pot filled": 20,
+    "pot claimed": 3,
+    "arrived held": 1,
+    "repeat answered": 20,
+    "close_party: ok": 5,
+    "deposit_cash: REQUEST_ID_REUSED": 3,
+    "import_header: BAD_CERTIFICATE": 20,
+    "reserve_and_commit_transfer: SUBJECT_HELD": 3,
+    "reserve_transfer: HASH_LOCK_USED": 5,
+}
+"""How often one run must at least see each of what it is for: an empty machine cannot pass."""
+
+
+class Ledgers(Market, RuleBasedStateMachine):
+    """What parties and relays may do, and what they may not do but try."""
 
     seen: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
-        super().__init__()
-        self.pair = furnished()
-        self.oracle = Oracle(self.pair, furnished_deals())
-        self.deals: list[Agreement] = []
-        self.said: dict[str, list[bytes]] = {side.name: [] for side in self.pair.sides}
-        self.withheld: dict[str, list[bytes]] = {side.name: [] for side in self.pair.sides}
-        self.operations: dict[str, list[Message]] = {}
-        self.names = 0
-
-    # --- saying something
-
-    def say(
-        self,
-        side: Side,
-        sender: str,
-        kind: str,
-        operation: Message,
-        *,
-        spoil: Spoil | None = None,
-        spot: int = 0,
-        withhold: bool = False,
-    ) -> None:
-        """Submit an operation, perhaps spoiled, now or later."""
-        known = self.operations.setdefault(kind, [])
-        if spoil is not None:
-            operation = spoiled(operation, spot, spoil, known[spot % len(known)] if known else None)
-        else:
-            known.append(operation)
-        raw = side.compose(sender, **{kind: operation}).raw
-        self.said[side.name].append(raw)
-        if withhold:
-            self.withheld[side.name].append(raw)
-        else:
-            side.block(raw)
-
-    def side(self, is_asset: bool) -> Side:
-        return self.pair.asset if is_asset else self.pair.business
-
-    def deal(self, number: int) -> Agreement | None:
-        return self.deals[-1 - number % len(self.deals)] if self.deals else None
+        RuleBasedStateMachine.__init__(self)
+        Market.__init__(self)
 
     # --- the parties
 
+    @initialize(modes=st.lists(st.booleans(), min_size=3, max_size=3))
+    def begin_trading(self, modes: Sequence[bool]) -> None:
+        """At the start: two transfers that need the same units, and an issue."""
+        first, second, third = (Mode.TWO_STEP if two_step else Mode.EXPRESS for two_step in modes)
+        for buyer, mode in (("bob", first), ("carol", second)):
+            self.agreed(self.pair.trade(buyer, "alice", lot_id="lot-alice", quantity=600,
+                                         amount=50_000, mode=mode), 1)  # fmt: skip
+        self.agreed(self.pair.issue("receipt-carol", "lot-carol", mode=third), 1)
+
     @rule(
-        trader=names, other=names, quantity=st.integers(1, 400), amount=st.integers(1, 300_000),
-        within=st.sampled_from([10_000, 15_000, 60_000, 120_000]), two_step=st.booleans(),
-        number=small, reuse=seldom, reserve=often,
+        number=small, buyer=names, quantity=st.integers(1, 400), amount=st.integers(1, 300_000),
+        within=st.sampled_from([10_000, 60_000, 60_000, 120_000]), two_step=st.booleans(),
+        reuse=seldom, steps=progress,
     )  # fmt: skip
     def agree_on_trade(
-        self, trader: str, other: str, quantity: int, amount: int, within: int, two_step: bool,
-        number: int, reuse: bool, reserve: bool,
+        self, number: int, buyer: str, quantity: int, amount: int, within: int, two_step: bool,
+        reuse: bool, steps: int,
     ) -> None:  # fmt: skip
-        lots = [lot.lot_id for _, lot in self.pair.asset.ledger.state.scan(LOT)]
+        """Mostly with one who has the units; sometimes with a secret that was used before."""
+        lot_id, seller = self.someones(number)
         deal = self.pair.trade(
-            trader, other, lot_id=lots[number % len(lots)], quantity=quantity, amount=amount,
+            self.another(buyer, seller), seller, lot_id=lot_id, quantity=quantity, amount=amount,
             within=within + 2_000, mode=Mode.TWO_STEP if two_step else Mode.EXPRESS,
-            random_bytes=self._same_secret(number) if reuse and self.deals else None,
+            random_bytes=self.same_secret(number) if reuse and self.deals else None,
         )  # fmt: skip
-        self._agreed(deal, reserve)
+        self.agreed(deal, steps)
 
-    @rule(number=small, two_step=st.booleans(), within=st.sampled_from([10_000, 60_000]),
-          reserve=often)  # fmt: skip
-    def agree_on_issue(self, number: int, two_step: bool, within: int, reserve: bool) -> None:
-        receipts = [one.receipt_id for _, one in self.pair.business.ledger.state.scan(RECEIPT)]
-        self.names += 1
+    @rule(number=small, owner=names, lot=small, two_step=st.booleans(),
+          within=st.sampled_from([10_000, 60_000]), steps=progress)  # fmt: skip
+    def agree_on_issue(
+        self, number: int, owner: str, lot: int, two_step: bool, within: int, steps: int
+    ) -> None:
+        """Of a receipt there is, or of a new one."""
+        receipts = [receipt.receipt_id for receipt in self.receipts()]
+        if number % 2:
+            self.names += 1
+            receipts = [f"receipt-{self.names}"]
+            if not self.is_active(owner):
+                return
+            self.pair.receipt(receipts[0], owner)
         deal = self.pair.issue(
-            receipts[number % len(receipts)], f"lot-{self.names % 7}", within=within + 2_000,
+            receipts[number % len(receipts)], f"lot-{lot % 7}", within=within + 2_000,
             mode=Mode.TWO_STEP if two_step else Mode.EXPRESS,
         )  # fmt: skip
-        self._agreed(deal, reserve)
-
-    def _agreed(self, deal: Agreement, reserve: bool) -> None:
-        self.oracle.agreed(deal)
-        self.deals.append(deal)
-        if reserve:
-            self.say(
-                self.pair.business, "", "reserve_transfer", self.pair.reservation(deal)
-            )
-
-    def _same_secret(self, number: int) -> Any:
-        """Chance that gives an earlier transfer's secret again: both salts come before it."""
-        earlier = self.deals[-1 - number % len(self.deals)].secret
-        drawn = iter([None, None, earlier, None])
-
-        def random_bytes(count: int) -> bytes:
-            return next(drawn) or self.pair.chance(count)
-
-        return random_bytes
+        self.agreed(deal, steps)
 
     @rule(trader=names, other=names, amount=st.integers(-1, 400_000), spoil=spoils, spot=small,
           what=st.sampled_from(["deposit", "pay", "withdraw"]))  # fmt: skip
@@ -157,22 +147,19 @@ class Ledgers(RuleBasedStateMachine):
             "withdraw": (trader, pb.WithdrawCash(bank="bank", currency="EUR", amount=amount)),
         }
         sender, operation = kinds[what]
-        self.say(
-            self.pair.business, sender, f"{what}_cash", operation, spoil=spoil, spot=spot
-        )
+        self.say(self.pair.business, sender, f"{what}_cash", operation, spoil=spoil, spot=spot)
 
     @rule(giver=names, receiver=names, quantity=st.integers(0, 300), number=small, withhold=seldom)
     def move_title(
         self, giver: str, receiver: str, quantity: int, number: int, withhold: bool
     ) -> None:
-        lots = [lot.lot_id for _, lot in self.pair.asset.ledger.state.scan(LOT)]
-        move = MoveTitle(lot_id=lots[number % len(lots)], receiver=receiver, quantity=quantity)
+        move = MoveTitle(lot_id=self.lot(number), receiver=receiver, quantity=quantity)
         self.say(self.pair.asset, giver, "move_title", move, withhold=withhold)
 
     @rule(trader=names, what=st.sampled_from(["report", "issue", "issue", "cancel", "reject"]),
           number=small, quantity=st.integers(1, 900))  # fmt: skip
     def keep_receipts(self, trader: str, what: str, number: int, quantity: int) -> None:
-        receipts = [one for _, one in self.pair.business.ledger.state.scan(RECEIPT)]
+        receipts = self.receipts()
         chosen = receipts[number % len(receipts)]
         self.names += 1
         kinds: dict[str, tuple[str, Message]] = {
@@ -193,7 +180,7 @@ class Ledgers(RuleBasedStateMachine):
     @rule(what=st.sampled_from(["party", "receipt", "lot"]), number=small, case=st.integers(1, 2),
           place=st.booleans(), withhold=seldom)  # fmt: skip
     def hold(self, what: str, number: int, case: int, place: bool, withhold: bool) -> None:
-        receipts = [one.receipt_id for _, one in self.pair.business.ledger.state.scan(RECEIPT)]
+        receipts = [receipt.receipt_id for receipt in self.receipts()]
         subjects = {
             "party": cast.TRADERS, "receipt": receipts, "lot": [f"lot-{n}" for n in range(7)],
         }[what]  # fmt: skip
@@ -206,67 +193,77 @@ class Ledgers(RuleBasedStateMachine):
         )
         self.say(self.pair.business, "regulator", kind, operation, withhold=withhold)
 
-    @rule(case=st.integers(1, 2))
+    @rule(number=recent, steps=st.integers(1, 3), what=st.sampled_from(["party", "receipt", "lot"]),
+          carried=st.booleans(), late=st.booleans(), lift=often)  # fmt: skip
+    def hold_what_is_on_its_way(
+        self, number: int, steps: int, what: str, carried: bool, late: bool, lift: bool
+    ) -> None:
+        """A hold comes between two steps of a transfer; relays tell the other chain, or do not."""
+        deal = self.deal(number)
+        if deal is None:
+            return
+        self.bring(deal, steps)
+        subject = self.oracle.subject_of(deal, what)
+        self.pair.hold(what, subject, "3")
+        if late:
+            self.pair.asset.block(at=self.pair.asset.now + 29_900)
+        if carried:
+            self.pair.carry()
+        self.bring(deal, 3)
+        if lift:
+            self.pair.lift(what, subject, "3")
+
+    @rule(case=st.integers(1, 3))
     def lift_all(self, case: int) -> None:
         """Authorities are done with their cases, so that trade goes on."""
         for hold in [one for one in self.oracle.standing() if one.case[1] == str(case)]:
             kind, subject = hold.subject
             self.pair.lift(kind, subject, str(case))
 
-    @rule(name=st.sampled_from([*cast.TRADERS, cast.FEE_PARTY]), join=often)
-    def join_or_close(self, name: str, join: bool) -> None:
-        roles = ("platform",) if name == cast.FEE_PARTY else ("buyer", "supplier")
-        if join:
-            proposed = cast.party(name, *roles)
-            operation = pb.ProposeParty(
-                party_id=name, name=name,
-                roles=[pb.RoleGrant(role=r.role, until_unix_ms=r.until_unix_ms)
-                       for r in proposed.roles],
-                users=[pb.User(user_id=u.user_id, public_key=u.public_key)
-                       for u in proposed.users],
-            )  # fmt: skip
-            self.say(self.pair.business, "operator", "propose_party", operation)
-            approval = pb.ApproveParty(party_id=name)
-            self.say(self.pair.business, "operator:checker", "approve_party", approval)
-        elif self.names % 3 == 0:
-            self.say(self.pair.business, "operator", "close_party", pb.CloseParty(party_id=name))
-
-    @rule(number=small, by=st.sampled_from([*cast.TRADERS, cast.FEE_PARTY]), asset=seldom)
-    def claim(self, number: int, by: str, asset: bool) -> None:
+    @rule(name=st.sampled_from([*cast.TRADERS, cast.FEE_PARTY]), number=recent, steps=progress)
+    def close(self, name: str, number: int, steps: int) -> None:
+        """A party ends while its transfers are on their way."""
+        self.names += 1
         deal = self.deal(number)
-        if deal is not None:
-            operation = ClaimTransfer(transfer_id=deal.transfer_id)
-            self.say(self.side(asset), by, "claim_transfer", operation)
+        if deal is None or self.names % 3:
+            return
+        self.bring(deal, steps)
+        self.say(self.pair.business, "operator", "close_party", pb.CloseParty(party_id=name))
+
+    @rule(number=small, by=st.sampled_from([cast.FEE_PARTY] * 3 + [*cast.TRADERS]), asset=seldom)
+    def claim(self, number: int, by: str, asset: bool) -> None:
+        """Of what waits for a party that was missing, or by one for which nothing waits."""
+        side = self.side(asset)
+        waiting = [bytes.fromhex(key[1:65].decode()) for key, _ in side.ledger.state.scan(POT)]
+        if not waiting:
+            return
+        if party_of(self.pair.business.ledger.state, cast.FEE_PARTY) is None:
+            self.pair.join(cast.FEE_PARTY, "platform")
+        operation = ClaimTransfer(transfer_id=waiting[number % len(waiting)])
+        self.say(side, by, "claim_transfer", operation)
 
     # --- relays
 
-    @rule(number=small, spoil=spoils, spot=small, withhold=seldom)
-    def next_step(self, number: int, spoil: Spoil | None, spot: int, withhold: bool) -> None:
+    @rule(number=recent, steps=st.integers(1, 4))
+    def bring_forward(self, number: int, steps: int) -> None:
+        """An honest relay works on one transfer for a while."""
+        deal = self.deal(number)
+        if deal is not None:
+            self.bring(deal, steps)
+
+    @rule(number=recent, carried=often, spoil=spoils, spot=small, withhold=seldom)
+    def next_step(
+        self, number: int, carried: bool, spoil: Spoil | None, spot: int, withhold: bool
+    ) -> None:
         """What an honest relay would do next for a transfer, but perhaps spoiled, or not now."""
         deal = self.deal(number)
         if deal is not None:
-            side, kind, operation = self._next(deal)
+            if carried:
+                self.pair.carry()
+            side, kind, operation = self.next_of(deal)
             self.say(side, "", kind, operation, spoil=spoil, spot=spot, withhold=withhold)
 
-    def _next(self, deal: Agreement) -> tuple[Side, str, Message]:
-        business, asset = self.pair.states(deal)
-        if business is S.NONE:
-            return self.pair.business, "reserve_transfer", self.pair.reservation(deal)
-        if asset in {S.COMMITTED, S.ABORTED}:
-            return self.pair.business, "settle_transfer", self.pair.settlement(deal)
-        if self.pair.asset.now >= deal.terms.deadline_unix_ms:
-            return self.pair.asset, "expire_transfer", self.pair.expiry(deal)
-        if deal.terms.mode == Mode.EXPRESS:
-            return self.pair.asset, "reserve_and_commit_transfer", self.pair.decision(deal)
-        if asset is S.NONE:
-            operation = self.pair.reservation(deal, self.pair.asset)
-            return self.pair.asset, "reserve_transfer", operation
-        return self.pair.asset, "commit_transfer", self._commit(deal)
-
-    def _commit(self, deal: Agreement) -> CommitTransfer:
-        return CommitTransfer(transfer_id=deal.transfer_id, secret=deal.secret)
-
-    @rule(number=small, step=st.sampled_from(range(6)), asset=often, spoil=spoils, spot=small,
+    @rule(number=recent, step=st.sampled_from(range(6)), asset=often, spoil=spoils, spot=small,
           by=st.sampled_from([*cast.TRADERS, "warehouse"]), withhold=seldom)  # fmt: skip
     def any_step(
         self, number: int, step: int, asset: bool, spoil: Spoil | None, spot: int, by: str,
@@ -279,7 +276,7 @@ class Ledgers(RuleBasedStateMachine):
         side = self.side(asset)
         kind, operation = (
             ("reserve_transfer", self.pair.reservation(deal, side)),
-            ("commit_transfer", self._commit(deal)),
+            ("commit_transfer", self.commit_of(deal)),
             ("reserve_and_commit_transfer", self.pair.decision(deal)),
             ("expire_transfer", self.pair.expiry(deal, by if spot % 2 else "")),
             ("decline_transfer", self.pair.refusal(deal, by)),
@@ -287,7 +284,23 @@ class Ledgers(RuleBasedStateMachine):
         )[step]
         self.say(side, "", kind, operation, spoil=spoil, spot=spot, withhold=withhold)
 
-    @rule(number=small, other=small, early=st.booleans())
+    @rule(number=recent, steps=st.sampled_from([0, 0, 1, 2, 2, 3]), after=st.integers(0, 2),
+          by=st.sampled_from(["owner", "holder", "carol"]))  # fmt: skip
+    def decline(self, number: int, steps: int, by: str, after: int) -> None:
+        """Someone entitled, or not, ends a transfer at any of its stages, or before the first."""
+        if not steps:
+            lot_id, seller = self.someones(number)
+            self.agreed(self.pair.trade(self.another("bob", seller), seller, lot_id=lot_id), 0)
+        deal = self.deal(number if steps else 0)
+        if deal is not None:
+            self.bring(deal, steps)
+            who = {"owner": deal.decider.owner, "holder": deal.terms.secret_holder}.get(by, by)
+            operation = self.pair.refusal(deal, who)
+            self.say(self.pair.asset, "", "decline_transfer", operation)
+            self.pair.carry()
+            self.bring(deal, after)
+
+    @rule(number=recent, other=recent, early=st.booleans())
     def settle_with_another_proof(self, number: int, other: int, early: bool) -> None:
         """With the proof of another transfer, of an earlier record, or of the follower itself."""
         deal, donor = self.deal(number), self.deal(other)
@@ -382,7 +395,7 @@ class Ledgers(RuleBasedStateMachine):
             side = self.side(asset)
             side.block(at=side.now + milliseconds)
 
-    @rule(number=small, offset=st.sampled_from([-1, 0, 1]))
+    @rule(number=recent, offset=st.sampled_from([-1, 0, 1]))
     def decide_at_the_deadline(self, number: int, offset: int) -> None:
         """The last moment, the deadline itself, and the first moment after."""
         deal = self.deal(number)
@@ -394,10 +407,10 @@ class Ledgers(RuleBasedStateMachine):
             return
         self.pair.business.block(at=max(self.pair.business.now + 1, at - 2_000))
         self.pair.carry_to(self.pair.asset)
-        side, kind, operation = self._next(deal)
+        side, kind, operation = self.next_of(deal)
         raws = [self.pair.asset.compose(expire_transfer=self.pair.expiry(deal)).raw]
         if side is self.pair.asset:
-            raws.insert(0, side.compose(**{kind: operation}).raw)
+            raws.insert(0, side.raw(kind, operation))
         self.pair.asset.block(*raws, at=at)
 
     @rule(hours=st.sampled_from([1, 2]))
@@ -410,27 +423,9 @@ class Ledgers(RuleBasedStateMachine):
     # --- the end
 
     def teardown(self) -> None:
-        """I4: honest carriers and time lead every transfer that began to its end."""
-        self.pair.advance(200_000)
-        self.pair.carry()
-        self._heal("expire_transfer", self.pair.asset)
-        self.pair.carry()
-        self._heal("settle_transfer", self.pair.business)
-        for deal in self.deals:
-            business, asset = self.pair.states(deal)
-            assert (business, asset) in {
-                (S.NONE, S.NONE), (S.NONE, S.ABORTED),
-                (S.SETTLED, S.COMMITTED), (S.RELEASED, S.ABORTED),
-            }, f"I4: {business}, {asset}"  # fmt: skip
-        Ledgers.seen.update(self.oracle.seen)
-
-    def _heal(self, kind: str, side: Side) -> None:
-        raws = []
-        for deal in self.deals:
-            wanted = self._next(deal)
-            if wanted[1] == kind:
-                raws.append(side.compose(**{kind: wanted[2]}).raw)
-        side.block(*raws)
+        if self.oracle.is_content:
+            self.heal()
+            Ledgers.seen.update(self.oracle.seen)
 
 
 def test_no_relay_breaks_the_ledgers() -> None:
@@ -443,10 +438,11 @@ def test_no_relay_breaks_the_ledgers() -> None:
             stateful_step_count=STEPS,
             derandomize=True,
             database=None,
+            report_multiple_bugs=False,
             deadline=None,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )
-    for name, count in sorted(Ledgers.seen.items()):
-        print(f"{count:6} {name}")
+    missed = {name: floor for name, floor in FLOORS.items() if Ledgers.seen[name] < floor}
+    assert not missed, f"the machine hardly meets {missed}: {sorted(Ledgers.seen.items())}"
