@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from random import Random
 
+from bizchain.v1.operation_pb2 import PlaceHold
 from common.crypto.digest import sha256
 from common.errors import CommonReason, Refused
 from common.ledger.compose import Composed
@@ -262,3 +263,20 @@ def result_of(chain: LiveChain, transaction_id: bytes) -> OperationResult:
 
 def _unknown() -> Refused:
     return Refused(CommonReason.OUTCOME_UNKNOWN, "the answer was lost")
+
+
+def kinds(relay: HarnessRelay, chain: str) -> list[str]:
+    """The kinds of all operations a relay sent to a chain, in order."""
+    return [one.kind for _, name, one in relay.submitted if name == chain]
+
+
+def ended(pair: TwoChains, transfer_ids: Iterable[bytes], *states: str) -> bool:
+    """Whether each transfer is in these states, on the books and on the asset chain."""
+    return all(
+        (pair.books.state_of(one), pair.assets.state_of(one)) == states for one in transfer_ids
+    )
+
+
+def hold_on(lot_id: str, case_id: str = "c-1") -> PlaceHold:
+    """The operation that puts a hold on a lot."""
+    return PlaceHold(subject_kind="lot", subject_id=lot_id, case_id=case_id, ground="a test")

@@ -1,0 +1,89 @@
+"""What a relay carries besides transfers: messages in order, and headers that are asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from relay.inputs import ChainView
+from relay.reconciler import Policy
+from tests.kit.relays import HarnessRelay, ended, hold_on, kinds, run
+from tests.kit.two_chains import TwoChains, author_of
+
+BOOKS, ASSETS = "bizchain", "assetchain"
+
+
+@pytest.fixture
+def pair() -> TwoChains:
+    return TwoChains()
+
+
+def test_messages_are_carried_at_once_and_in_order_and_acknowledged(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair)
+    run(pair, [relay], seconds=1)
+    for number in range(5):
+        hold = hold_on("lot-1")
+        hold.case_id = f"c-{number}"
+        pair.books.offer(pair.books.signed("place_hold", hold, author_of("regulator")))
+        pair.tick(100)
+    run(pair, [relay], seconds=1)
+    assert pair.assets.ledger.header.inbox_last == 5
+    run(pair, [relay], seconds=5)
+    assert pair.books.views.peer().outbox_acknowledged == 5
+    assert kinds(relay, ASSETS).count("apply_messages") <= 2
+
+
+def test_many_messages_are_carried_without_gaps_in_bounded_operations(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair, policy=Policy(messages_bytes_max=2_000, imports_max=4))
+    for number in range(60):
+        hold = hold_on("lot-1")
+        hold.case_id = f"c-{number}"
+        pair.books.offer(pair.books.signed("place_hold", hold, author_of("regulator")))
+        if number % 10 == 9:
+            pair.tick(50)
+    run(pair, [relay], seconds=10)
+    assert pair.assets.ledger.header.inbox_last == 60
+    sizes = [
+        one.payload.ByteSize() for _, _, one in relay.submitted if one.kind == "apply_messages"
+    ]
+    assert max(sizes) < 4_000
+
+
+def test_a_hold_recorded_before_a_reservation_beats_the_trade(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair)
+    pair.books.offer(pair.books.signed("place_hold", hold_on("lot-1"), author_of("regulator")))
+    transfer_id = relay.hand_over(pair.package(pair.trade(seconds=12)))
+    run(pair, [relay], seconds=60)
+    assert ended(pair, [transfer_id], "RELEASED", "ABORTED")
+
+
+def test_a_quiet_pair_is_brought_headers_so_that_the_first_move_is_not_refused(
+    pair: TwoChains,
+) -> None:
+    relay = HarnessRelay(pair)
+    worst = 0
+    for _ in range(120):
+        run(pair, [relay], seconds=1)
+        peer_time = relay.reconciler.lanes[ASSETS].fresh_unix_ms
+        worst = max(worst, pair.now - peer_time)
+    assert worst < pair.assets.genesis.parameters.freeze_lag_max_ms
+    imports = kinds(relay, ASSETS).count("import_header")
+    assert 8 <= imports <= 20, "often enough, and no more"
+    assert kinds(relay, BOOKS) == [], "the books ask for no fresh headers: no endless ping-pong"
+
+
+def test_nothing_of_the_other_chain_is_sent_to_one_that_takes_none(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair)
+    run(pair, [relay], seconds=1)
+    transfer_id = relay.hand_over(pair.package(pair.trade(seconds=600)))
+    head = relay.reconciler.queues[ASSETS].head
+    assert head is not None
+    lane = relay.reconciler.lanes[ASSETS]
+    lane.see_view(ChainView(ASSETS, head, 0, 0, 0, "PEER_CHAIN_FROZEN"))
+    relay.trouble.reads_lost = 100
+    sent = len(kinds(relay, ASSETS))
+    run(pair, [relay], seconds=3)
+    assert len(kinds(relay, ASSETS)) == sent
+    assert ended(pair, [transfer_id], "RESERVED", ""), "the follower was asked meanwhile"
+    relay.trouble.reads_lost = 0
+    run(pair, [relay], seconds=3)
+    assert ended(pair, [transfer_id], "SETTLED", "COMMITTED"), "it is looked at again"
