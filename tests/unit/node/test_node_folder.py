@@ -78,6 +78,14 @@ def test_a_folder_is_never_formatted_twice(tmp_path: Path) -> None:
     opened.data.close()
 
 
+def test_a_folder_that_holds_something_else_is_not_formatted(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node" / "letters.txt").write_text("dear all")
+    with pytest.raises(Refused):
+        formatted(tmp_path)
+    assert [path.name for path in (tmp_path / "node").iterdir()] == ["letters.txt"]
+
+
 def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
     folder = formatted(tmp_path)
     opened = open_node(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +13,12 @@ from common.errors import CommonReason, Refused
 from common.ledger.block import Header, TransactionReceipt
 from common.ledger.certificate import Certificate
 from common.ledger.compose import Composed
+from common.ledger.evidence import verify_follows
+from common.node.node import Node
+from common.node.ports import Result
+from common.rpc.finals import FinalHeights
 from common.rpc.reads import LedgerReads
+from common.rpc.submissions import Submissions
 from common.rpc.verifier import Untrue, Verifier
 from common.v1.ledger_service_pb2 import CertifiedHeader, Evidence, TransactionResult
 from tests.kit.certified import CertifiedLedger, certificate_of, shown
@@ -293,6 +299,36 @@ def test_two_final_blocks_at_one_height_are_the_chains_fault_not_the_nodes() -> 
         scene.verifier.certified(shown(other))
     assert caught.value.reason is CommonReason.HEADER_CONFLICT
     assert not isinstance(caught.value, Untrue)
+
+
+def test_final_blocks_follow_each_other_or_the_chain_is_broken() -> None:
+    scene = Scene()
+    first, second = (
+        scene.verifier.certified(scene.chain.proofs.certified(height)) for height in (1, 2)
+    )
+    verify_follows(first, second)
+    third = scene.chain.add().header
+    for header in (
+        replace(third, parent_hash=bytes(32)),
+        replace(third, height=4),
+        replace(third, time_unix_ms=second.header.time_unix_ms),
+    ):
+        orphan = Verifier(scene.chain.chain_id)
+        orphan.learn_genesis(encode(scene.chain.genesis))
+        with pytest.raises(Refused) as caught:
+            verify_follows(second, orphan.certified(shown(header)))
+        assert caught.value.reason is CommonReason.HEADER_CONFLICT
+
+
+def test_a_reused_request_id_claims_no_receipt_of_the_first_body() -> None:
+    scene = Scene()
+    finals = FinalHeights(scene.chain.ledger)
+    submissions = Submissions(cast("Node", None), scene.chain.proofs, finals)
+    reused = Result(scene.paid.transaction_id, CommonReason.REQUEST_ID_REUSED, "", 2, 0)
+    [told] = submissions.prove([reused])
+    assert (told.height, told.HasField("receipt")) == (0, False)
+    outcome = scene.verifier.outcome(told, None, scene.paid.transaction_id)
+    assert outcome.reason is CommonReason.REQUEST_ID_REUSED
 
 
 def test_the_users_key_does_not_sign_blocks() -> None:
