@@ -9,8 +9,8 @@ __all__ = ["Account", "Entry"]
 
 Tell = Callable[[str], None]
 
-WHO_COLUMNS = 22
-PLACE_COLUMNS = 34
+WHO_COLUMNS = 26
+PLACE_COLUMNS = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from relay.devnet.layout import KeyFolder
 
 __all__ = ["Actor", "author_of", "make_actor", "party_id_from"]
 
-PARTY_ID_CHARACTERS_MAX = 40
+STEM_CHARACTERS_MAX = 20
 USER = "clerk"
 
 
@@ -67,8 +67,14 @@ def author_of(keys: KeyFolder, party_id: str, user_id: str) -> Author:
 
 
 def party_id_from(name: str, number: int, otherwise: str) -> str:
-    """A party id made of an organisation's name: "Consortial AS", 3 -> consortial-as-3."""
-    suffix = f"-{number}"
-    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    stem = words[: PARTY_ID_CHARACTERS_MAX - len(suffix)].strip("-") or otherwise
-    return stem + suffix
+    """A party id made of the first words of an organisation's name, or of another word.
+
+    "Baihe Steel Works Co., Ltd.", 3 is baihe-steel-works-3.
+    """
+    words = re.sub(r"[^a-z0-9]+", " ", name.lower()).split()
+    stem = ""
+    for word in words:
+        if len(stem) + len(word) >= STEM_CHARACTERS_MAX:
+            break
+        stem = f"{stem}-{word}" if stem else word
+    return f"{stem or otherwise}-{number}"

@@ -30,6 +30,7 @@ UNSPECIFIED_GOODS = "999999"
 
 ID_CHARACTERS_MAX = 64
 TEXT_CHARACTERS_MAX = 100
+NAME_CHARACTERS_MAX = 140
 
 _GOODS_CODE = re.compile(r"[0-9]{6,10}")
 _RECORDED_BY_BUYER = frozenset({"Order"})
@@ -117,15 +118,22 @@ async def play_papers(stage: Stage, paper_trade: PaperTrade) -> None:
 
 
 def cast_parts(stage: Stage, paper_trade: PaperTrade, *, by_role: bool = False) -> Parts:
-    """The parties of a paper trade, with new keys. Ids come from their names, or their roles."""
+    """The parties of a paper trade, with new keys. Ids come from their names, or their roles.
+
+    Where two names lead to one id, the second is named by its role.
+    """
+    taken: set[str] = set()
 
     def actor(party: Party, role: str, word: str) -> Actor:
         identifier = party.identifier("LEI") or ""
-        name = word if by_role else party.name
+        party_id = party_id_from("" if by_role else party.name, paper_trade.number, word)
+        if party_id in taken:
+            party_id = party_id_from("", paper_trade.number, word)
+        taken.add(party_id)
         return make_actor(
             stage.keys,
-            party_id_from(name, paper_trade.number, word),
-            party.name,
+            party_id,
+            party.name[:NAME_CHARACTERS_MAX],
             (role,),
             stage.ports.random_bytes,
             identifier if lei.is_valid(identifier) else "",

@@ -72,8 +72,8 @@ class Goods:
 
     @property
     def text(self) -> str:
-        """For people: 24750000 GRM of Hot-rolled coil."""
-        return f"{self.quantity} {self.unit} of {self.name}"
+        """For people: 24750 KGM of Hot-rolled coil."""
+        return f"{shown(self.quantity, self.unit)} of {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,10 @@ class Stage:
         """X2: cash against title; both change hands, or neither does."""
         agreement = await self._agree(trade)
         package = package_of(agreement, _consents(agreement, buyer, seller))
-        told = f"X2: buys {trade.quantity} units of {trade.lot_id}"
+        lot = (await self.assets.lot(trade.lot_id)).value
+        assert lot is not None, "a found lot has a value"
+        price = f"{format_amount(trade.amount, trade.currency)} {trade.currency}"
+        told = f"X2: buys {shown(trade.quantity, lot.unit)} of {trade.lot_id} for {price}"
         await self._carry(buyer.signer, told, agreement, package, "COMMIT")
         return agreement.transfer_id
 
@@ -271,18 +274,18 @@ class Stage:
         assert found.value is not None, "a found holding has a value"
         if (found.value.free, found.value.reserved) != (expected, 0):
             raise PlayFailed(f"{actor.party_id} holds {found.value}, not {expected} free")
-        told = f"holds {format_quantity(expected, unit)} {unit} of {lot_id}, proven"
+        told = f"holds {shown(expected, unit)} of {lot_id}, proven"
         self.account.add(Entry(actor.party_id, told, ASSET, found.block.height, final=True))
 
     async def dossiers(self) -> list[Path]:
         """The dossier of every transfer of the play, each checked from its file alone."""
         paths: list[Path] = []
-        for transfer_id, told in self.ended.items():
-            path = self.folder / f"{transfer_id.hex()[:16]}.dossier"
-            create_private(path, await self.relay.dossier(transfer_id))
-            await self._verified(path)
+        for transfer_id in self.ended:
+            paths.append(self.folder / f"{transfer_id.hex()[:16]}.dossier")
+            create_private(paths[-1], await self.relay.dossier(transfer_id))
+        await asyncio.gather(*(_verified(path) for path in paths))
+        for path, told in zip(paths, self.ended.values(), strict=True):
             self.account.add(Entry("verifier", f"{path.name}: {told}; holds, offline"))
-            paths.append(path)
         return paths
 
     # --- parts -----------------------------------------------------------------------------------
@@ -357,20 +360,27 @@ class Stage:
 
         await _until(reserved, f"transfer {transfer_id.hex()} is not reserved on both chains")
 
-    async def _verified(self, path: Path) -> None:
-        """Run the stand-alone verifier on a file, in a process of its own."""
-        arguments = (sys.executable, "-m", "relay.dossier", str(path))
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
-        )
-        said, complained = await process.communicate()
-        if process.returncode:
-            raise PlayFailed(f"{path} does not hold: {(said + complained).decode().strip()}")
+
+def shown(quantity: int, unit: str) -> str:
+    """Base units for people: grams as kilograms, all else as it is counted."""
+    read_in = "KGM" if unit == "GRM" else unit
+    return f"{format_quantity(quantity, read_in)} {read_in}"
 
 
 def _consents(agreement: Agreement, *actors: Actor) -> list[PartySignature]:
     return [consent(agreement, actor.author) for actor in actors]
+
+
+async def _verified(path: Path) -> None:
+    """Run the stand-alone verifier on a file, in a process of its own."""
+    arguments = (sys.executable, "-m", "relay.dossier", str(path))
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+    )
+    said, complained = await process.communicate()
+    if process.returncode:
+        raise PlayFailed(f"{path} does not hold: {(said + complained).decode().strip()}")
 
 
 async def _until(look: Callable[[], Awaitable[T | None]], otherwise: str) -> T:

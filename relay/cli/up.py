@@ -168,7 +168,7 @@ async def _play(network: LocalNetwork) -> None:
     took = time.monotonic() - began
     final = sum(entry.final for entry in account.entries)
     account.tell(f"\nCase {number} took {took:.1f} s: {final} steps, each of them final.")
-    account.tell(f"Its dossiers are in {folder}.")
+    account.tell(f"Its dossiers: {folder}")
 
 
 def _shake(network: LocalNetwork, account: Account) -> Shake:
