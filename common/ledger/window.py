@@ -91,12 +91,20 @@ def record(state: State, transaction_id: bytes, result: Recorded) -> None:
 
 
 def evict(state: State, time_unix_ms: int) -> None:
-    """Free the rows whose time is over, the oldest first, at most `EVICTED_MAX`."""
+    """Free the rows whose time is over, the oldest first, at most `EVICTED_MAX`.
+
+    A sender may have used the request id again meanwhile: the newer result stays.
+    """
     if not _over(state.committed_rows(WINDOW_ORDER, 1), time_unix_ms):
         return
-    for key, slot in _over(state.committed_rows(WINDOW_ORDER, EVICTED_MAX), time_unix_ms):
+    over = _over(state.committed_rows(WINDOW_ORDER, EVICTED_MAX), time_unix_ms)
+    state.prefetch([WINDOW.key(slot.transaction_id) for _, slot in over])
+    for key, slot in over:
         state.delete(WINDOW_ORDER, key)
-        state.delete(WINDOW, WINDOW.key(slot.transaction_id))
+        result = WINDOW.key(slot.transaction_id)
+        row = state.get(WINDOW, result)
+        if row is not None and row.valid_until_unix_ms == _valid_until_of(key):
+            state.delete(WINDOW, result)
 
 
 def _over(
@@ -105,5 +113,9 @@ def _over(
     return [
         (key, slot)
         for key, slot in rows
-        if expired(time_unix_ms, int.from_bytes(key[1 : 1 + TIME_BYTES], "big") + WINDOW_GRACE_MS)
+        if expired(time_unix_ms, _valid_until_of(key) + WINDOW_GRACE_MS)
     ]
+
+
+def _valid_until_of(slot_key: bytes) -> int:
+    return int.from_bytes(slot_key[1 : 1 + TIME_BYTES], "big")
