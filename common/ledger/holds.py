@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from common.encoding import Canonical
 from common.errors import CommonReason, Refused, TransferReason
+from common.ledger.identity import check_identifier
 from common.ledger.state import Commitment, Reader, State, Table
 
 __all__ = ["HOLD", "SUBJECT_KINDS", "Hold", "HoldNotice", "Holds", "apply_notice", "check_free"]
@@ -68,11 +69,10 @@ def check_notice(state: Reader, notice: HoldNotice) -> None:
     """Refuse a notice of an unknown kind, one that lifts no hold, or one that exceeds a limit."""
     if notice.subject_kind not in SUBJECT_KINDS:
         raise Refused(CommonReason.INVALID_ARGUMENT, f"subjects are of kinds {SUBJECT_KINDS}")
-    texts = (notice.subject_id, notice.hold.case_id, notice.hold.ground)
+    texts = (notice.hold.case_id, notice.hold.ground)
     if any(len(text) > TEXT_CHARACTERS_MAX for text in texts) or not notice.hold.case_id:
         raise Refused(CommonReason.INVALID_ARGUMENT, "a hold has a case number; texts are short")
-    if not notice.subject_id or "/" in notice.subject_id:
-        raise Refused(CommonReason.INVALID_ARGUMENT, "a subject has an id without slashes")
+    check_identifier(notice.subject_id, "subject id", long=True)  # it becomes a key of the state
     holds = holds_of(state, notice.subject_kind, notice.subject_id)
     known = any(_key(hold) == _key(notice.hold) for hold in holds)
     if notice.placed and not known and len(holds) >= HOLDS_MAX:
