@@ -130,7 +130,7 @@ class Guard(grpc.aio.ServerInterceptor):
             await abort(context, stopped, self._domain)
         except grpc.aio.BaseError:
             raise
-        except Exception:  # noqa: BLE001 (the edge of the process: told to people, not to the caller)
+        except Exception:  # noqa: BLE001 (the edge: told to people, not to callers)
             _log.exception("handler failed", method=method)
             await context.abort(grpc.StatusCode.INTERNAL, "internal error")
 
