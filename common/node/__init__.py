@@ -18,6 +18,14 @@ checks. Everything it wants done it asks of its `NodePorts`. The same node runs 
     finality.py     signatures, certificates, evidence, and catching up on them     (pure)
     node.py         the Ready loop that joins Raft, ledger, door and finality       (pure)
 
+    driver.py       the real world for one node: clock, disk, threads, peers
+    settings.py     node.toml
+    folder.py       the folder of a node process, made once by `format_node`
+    facts.py        what a process knows of its node's disk and progress
+    app.py          a chain and its query services, found by name
+    process.py      a folder opened, a node driven, its services served
+    main.py         the command line of a node process
+
 The way of one transaction
 --------------------------
 submit -> parsed, its signature checked off the loop -> queued -> a block, when fewer than two are

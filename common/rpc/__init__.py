@@ -7,17 +7,26 @@ and believes none of them, but the proofs they show.
 
     status.py           reasons as gRPC statuses, and back: one table
     callers.py          who calls: the identity in the certificate of a connection
-    guard.py            default deny, deadlines, limits and errors around every handler
     limits.py           token buckets and counters of calls, for each caller
+    guard.py            default deny, deadlines, limits and errors around every handler
     server.py           the server: TLS, guard, health, reflection
     peers.py            frames between the nodes of one chain: streams out, streams in
+
     proofs.py           headers, certificates and paths of final blocks, as messages
-    ledger_service.py   LedgerService: submit, read, watch
+    finals.py           waiting for heights to be final
+    submissions.py      from submitted bytes to results with proofs
     reads.py            proven reads for the query services of contracts
+    ledger_views.py     what waits: open transfers, the outbox, the other chain
+    ledger_service.py   LedgerService: submit, read, watch
+
     channels.py         connections of a client to the nodes of one chain
-    verifier.py         what a client believes: certified headers, in order, never two at a height
+    verifier.py         what a client believes: certified headers, never two at a height
+    sightings.py        transfers and messages as a node shows them, judged
+    asker.py            asking one node after another until an answer stands
     submitter.py        one stream of batches to the leader, followed and resumed
+    watch.py            final blocks across nodes, without a gap and without trust
     client.py           the client that signs, follows the leader, retries and verifies
+    typed.py            what the typed clients of the chains share
 
 Rules
 -----
