@@ -124,6 +124,7 @@ class Oracle:
             return
         leaves = found[LEAVES_ROW][1]
         assert leaves is not None
+        self._judge_time(place, decode_trusted(Header, header))
         self.counts[f"blocks of {chain}"] += 1
         for leaf in decode_trusted(list[bytes], leaves):
             event = decode_leaf(leaf)
@@ -132,6 +133,15 @@ class Oracle:
                 self._transfer_moves(record)
                 self._judge_move(place, store, decode_trusted(Header, header), record)
         self.check_invariants(place.cluster.chain, store, height)
+
+    def _judge_time(self, place: WatchedNode, header: Header) -> None:
+        """Of the nodes that acknowledged a block two are honest: it lies not ahead of both."""
+        cluster = place.cluster
+        places = [other for other in cluster.nodes.values() if getattr(other, "honest", False)]
+        clocks = sorted(other.now_unix_ms() for other in places)
+        ahead = header.time_unix_ms - clocks[-2]
+        fits = ahead <= cluster.settings.clock_ahead_ms_max
+        self.require(fits, f"{cluster.chain.name} {header.height} lies {ahead} ms ahead")
 
     def check_invariants(self, chain: Chain, store: MemoryStateStore, height: int) -> None:
         """Recompute every invariant of a chain from its rows."""

@@ -1,0 +1,1 @@
+"""The product, broken on purpose: whatever proves it must notice."""
