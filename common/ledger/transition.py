@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from common.crypto.digest import sha256
 from common.encoding import encode
 from common.errors import CommonReason, InvariantBroken, Refused
@@ -190,6 +192,8 @@ def _repeat(
     context: Context, transaction: Transaction, earlier: window.Recorded
 ) -> TransactionReceipt:
     same = earlier.body_hash == transaction.body_hash
+    if not same and transaction.valid_until_unix_ms > earlier.valid_until_unix_ms:
+        _keep_longer(context, transaction, earlier)
     reused = CommonReason.REQUEST_ID_REUSED
     return TransactionReceipt(
         transaction.transaction_id,
@@ -199,6 +203,20 @@ def _repeat(
         earlier.message if same else "the request id was used for another body",
         (earlier.height, earlier.position),
     )
+
+
+def _keep_longer(context: Context, transaction: Transaction, earlier: window.Recorded) -> None:
+    """One request id has one effect, also where a second body of it could outlive the first result.
+
+    Only a body that its sender truly signed, and that is valid now, makes the result stay.
+    """
+    try:
+        admit(context, transaction)
+        identify(context, transaction)
+    except Refused:
+        return
+    kept = replace(earlier, valid_until_unix_ms=transaction.valid_until_unix_ms)
+    window.record(context.state, transaction.transaction_id, kept)
 
 
 def _unreadable(raw: bytes, position: int, refused: Refused) -> TransactionReceipt:

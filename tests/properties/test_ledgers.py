@@ -69,7 +69,7 @@ FLOORS = {
     "pot filled": 20,
     "pot claimed": 3,
     "arrived held": 1,
-    "repeat answered": 20,
+    "repeat answered": 5,
     "close_party: ok": 5,
     "deposit_cash: REQUEST_ID_REUSED": 3,
     "import_header: BAD_CERTIFICATE": 20,
