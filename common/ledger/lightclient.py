@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from common.crypto import merkle
 from common.crypto.digest import Tag, tagged
+from common.deadline import expired
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger import outbox
@@ -249,7 +250,7 @@ def check_fresh(context: Context) -> None:
         return
     peer = require_peer(context.state)
     age = context.time_unix_ms - peer.fresh_unix_ms
-    if age > context.parameters.freeze_lag_max_ms:
+    if expired(context.time_unix_ms, peer.fresh_unix_ms + context.parameters.freeze_lag_max_ms):
         raise Refused(
             TransferReason.PEER_HEADER_TOO_OLD,
             f"the newest header of the other chain is {age} ms old; a relay must bring a newer one",
