@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import CommonReason, Refused
@@ -33,6 +33,7 @@ SAMPLE = Network(
 
 
 @given(networks)
+@settings(max_examples=30)
 def test_a_network_reads_back_as_it_was_written(network: Network) -> None:
     assert parse_network(format_network(network)) == network
 
