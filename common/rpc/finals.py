@@ -11,7 +11,7 @@ proven by its own, which every node asks its peers for.
 from __future__ import annotations
 
 import asyncio
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from common.ledger.ledger import Ledger
 
@@ -33,13 +33,22 @@ class FinalHeights:
             return height > 0
         return height <= ledger.final_height and ledger.certificate_at(height) is not None
 
+    @property
+    def waiting(self) -> int:
+        """How many waits there are."""
+        return len(self._waits)
+
     async def until_certified(self, height: int) -> None:
         """Return once this node holds the certificate of this very height."""
         while not self.is_certified(height):
             moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._number += 1
             heappush(self._waits, (height, self._number, moved))
-            await moved
+            try:
+                await moved
+            except asyncio.CancelledError:
+                self._forget_given_up()
+                raise
 
     def notice(self) -> None:
         """Heights may have moved: wake those whose height is reached.
@@ -51,3 +60,8 @@ class FinalHeights:
             _, _, moved = heappop(self._waits)
             if not moved.done():
                 moved.set_result(None)
+
+    def _forget_given_up(self) -> None:
+        """Waits for heights far off would stay for ever. There are no more than open calls."""
+        self._waits = [wait for wait in self._waits if not wait[2].cancelled()]
+        heapify(self._waits)

@@ -62,3 +62,18 @@ async def test_the_genesis_is_never_certified_and_a_wait_can_be_given_up() -> No
     chain.add()
     finals.notice()
     assert waiting.cancelled()
+
+
+async def test_a_wait_that_was_given_up_leaves_nothing_behind() -> None:
+    """A height that will not come for years must not cost memory for as long."""
+    finals = FinalHeights(CertifiedLedger().ledger)
+    stays = asyncio.create_task(finals.until_certified(2**62))
+    for _ in range(100):
+        waiting = asyncio.create_task(finals.until_certified(2**62))
+        await settled()
+        waiting.cancel()
+        await settled()
+    assert finals.waiting == 1
+    stays.cancel()
+    await settled()
+    assert finals.waiting == 0
