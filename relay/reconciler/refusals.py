@@ -24,7 +24,7 @@ _CARRY = (
     TransferReason.MESSAGES_BEHIND,
     TransferReason.PEER_HEADER_TOO_OLD,
 )
-_LOOK = (TransferReason.TRANSFER_DECIDED, TransferReason.TRANSFER_EXISTS)
+_LOOK = (TransferReason.TRANSFER_DECIDED,)
 _WAIT = (TransferReason.NOT_EXPIRED, TransferReason.TRANSFER_EXPIRED)
 _AGAIN = (CommonReason.EXPIRED, CommonReason.NOT_IN_WINDOW, CommonReason.VALID_UNTIL_TOO_FAR)
 _NODE_KINDS = (Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.LIMIT)

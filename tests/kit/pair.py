@@ -17,6 +17,7 @@ from functools import cache
 from assetchain.chain import CHAIN as ASSET_CHAIN
 from bizchain.chain import CHAIN as BUSINESS_CHAIN
 from bizchain.contracts.receipts.queries import receipt_of
+from bizchain.contracts.receipts.types import Receipt
 from bizchain.v1 import operation_pb2 as business_pb
 from common.crypto.digest import sha256
 from common.crypto.signing import sign
@@ -158,17 +159,20 @@ class Pair:
     def issue(
         self, receipt_id: str, lot_id: str, *, mode: str = Mode.EXPRESS, within: int = DEADLINE_MS
     ) -> Agreement:
-        receipt = receipt_of(self.business.ledger.state, receipt_id)
-        assert receipt is not None
         return agree_on_issue(
             self.ids,
-            Issue(receipt, lot_id),
+            Issue(self.receipt_of(receipt_id), lot_id),
             deadline_unix_ms=self.business.now + within,
             random_bytes=self.chance,
             mode=mode,
         )
 
-    def trade(
+    def receipt_of(self, receipt_id: str) -> Receipt:
+        receipt = receipt_of(self.business.ledger.state, receipt_id)
+        assert receipt is not None
+        return receipt
+
+    def trade(  # noqa: PLR0913 (each one is a term of the trade)
         self,
         buyer: str,
         seller: str,
@@ -178,12 +182,13 @@ class Pair:
         amount: int = 1_000,
         mode: str = Mode.EXPRESS,
         within: int = DEADLINE_MS,
+        fee_basis_points: int = cast.FEE_BASIS_POINTS,
         random_bytes: Callable[[int], bytes] | None = None,
     ) -> Agreement:
         return agree_on_trade(
             self.ids,
             Trade(buyer, seller, "EUR", amount, lot_id, quantity),
-            fee_basis_points=cast.FEE_BASIS_POINTS,
+            fee_basis_points=fee_basis_points,
             deadline_unix_ms=self.business.now + within,
             random_bytes=random_bytes or self.chance,
             mode=mode,

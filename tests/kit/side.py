@@ -56,6 +56,7 @@ class Side:
         """Places (height, leaf) of every record of a transfer, in the order they were written."""
         self.messages: list[tuple[int, int]] = []
         """Places of the messages sent, in order of their numbers from 1."""
+        self.last_was_refused = False
         self._requests = 0
 
     @property
@@ -91,6 +92,7 @@ class Side:
         parsed = parse_all(self.chain, block)
         applied = self.ledger.apply(self.height + 1, block, parsed)
         self.blocks.append(block)
+        self.last_was_refused = all(receipt.code for receipt in applied.receipts)
         self._remember(applied.height)
         for observer in self.observers:
             observer(self, parsed, applied)
