@@ -163,7 +163,7 @@ class RelayDriver:
                     future.set_result(None)
             transfer = self.reconciler.find(transfer_id)
             if transfer is not None and transfer.stage is Stage.ENDED:
-                _log.info("transfer ended", transfer=transfer_id.hex(), outcome=transfer.outcome)
+                _log.debug("transfer ended", transfer=transfer_id.hex(), outcome=transfer.outcome)
             elif transfer is not None and transfer.quarantine:
                 _log.warning(
                     "transfer set aside", transfer=transfer_id.hex(), why=transfer.quarantine

@@ -219,8 +219,7 @@ class Reconciler:
         transfer.package = recovered.package
         transfer.own = True
         if recovered.ending is None:
-            for chain in transfer.chains:  # what was sent before is read back, not guessed
-                self._planner.ask(transfer, chain)
+            transfer.unread = True  # what was sent before is read back, not guessed
             self._planner.plan(transfer)
             return
         transfer.ending = recovered.ending

@@ -19,7 +19,7 @@ from relay.reconciler.packages import without_secret
 from relay.reconciler.policy import Policy
 from relay.reconciler.queues import ChainQueue
 from relay.reconciler.refusals import Verdict, verdict_of
-from relay.reconciler.transfers import Action, Clock, Stage, Step, Transfer, judge
+from relay.reconciler.transfers import Action, Clock, Judgement, Stage, Step, Transfer, judge
 
 __all__ = ["Planner", "RandomMs"]
 
@@ -86,13 +86,13 @@ class Planner:
 
     def step_of(self, transfer: Transfer) -> Step | None:
         """The step to take for a transfer now, if any."""
-        return judge(transfer, self._clock(transfer), self._policy).step
+        return self._judge(transfer).step
 
     def plan(self, transfer: Transfer) -> None:
         """Queue the transfer's next step, or put the transfer to sleep until there may be one."""
         if transfer.queued:
             self._queues[transfer.queued].remove(transfer)
-        judgement = judge(transfer, self._clock(transfer), self._policy)
+        judgement = self._judge(transfer)
         if judgement.stage is not transfer.stage:
             transfer.stage = judgement.stage
             self.changed[transfer.transfer_id] = None
@@ -192,8 +192,14 @@ class Planner:
 
     # --- parts -----------------------------------------------------------------------------------
 
-    def _clock(self, transfer: Transfer) -> Clock:
-        return Clock(self.now_unix_ms, self._queues[transfer.decider_chain].time_unix_ms)
+    def _judge(self, transfer: Transfer) -> Judgement:
+        clock = Clock(self.now_unix_ms, self._queues[transfer.decider_chain].time_unix_ms)
+        judgement = judge(transfer, clock, self._policy)
+        if not transfer.unread:
+            return judgement
+        untold = tuple(chain for chain in transfer.chains if chain not in transfer.told)
+        transfer.unread = bool(untold)
+        return Judgement(judgement.stage, None, untold) if untold else judgement
 
     def _after_echo(self) -> int:
         return self.now_unix_ms + self._policy.echo_ms

@@ -74,7 +74,8 @@ class Judgement(NamedTuple):
 class Transfer:
     """A transfer on its way. Only the reconciler changes it.
 
-    `own` says whether it was handed to this relay. `follower` and `decider` are the newest records
+    `own` says whether it was handed to this relay; `unread` that it comes from the journal, and
+    both chains must first say where it stands. `follower` and `decider` are the newest records
     seen there; `asked` and `told` are when each chain was last asked about it, and last answered.
     `in_flight` is the number of the batch that holds its step, `queued` the chain whose queue it
     is in, `echo` the chain that accepted a step whose record was not seen yet.
@@ -90,6 +91,7 @@ class Transfer:
     terms_bytes: bytes = b""
     package: Package | None = None
     own: bool = False
+    unread: bool = False
     follower: SeenRecord | None = None
     decider: SeenRecord | None = None
     follower_heights: tuple[int, ...] = ()

@@ -213,7 +213,7 @@ def test_a_relay_leaves_a_transfer_to_the_relay_that_was_given_it(pair: TwoChain
 
 
 def test_another_relay_ends_what_a_dead_relay_began(pair: TwoChains) -> None:
-    dead, heir = HarnessRelay(pair, "dead"), HarnessRelay(pair, "heir")
+    dead = HarnessRelay(pair, "dead")
     expiring = dead.hand_over(pair.package(pair.trade(seconds=20), custody=False))
     decided = dead.hand_over(pair.package(pair.trade(seconds=600)))
     run(
@@ -223,6 +223,7 @@ def test_another_relay_ends_what_a_dead_relay_began(pair: TwoChains) -> None:
         until=lambda: ended(pair, [decided], "RESERVED", "COMMITTED"),
     )
     assert ended(pair, [decided], "RESERVED", "COMMITTED")
+    heir = HarnessRelay(pair, "heir")  # it has seen none of that
     run(pair, [heir], seconds=60)
     assert ended(pair, [decided], "SETTLED", "COMMITTED")
     assert ended(pair, [expiring], "RELEASED", "ABORTED")
@@ -236,6 +237,25 @@ def test_the_package_is_durable_before_anything_is_sent_for_it(pair: TwoChains) 
     assert isinstance(first.entries[0], KeepPackage)
     assert first.entries[0].transfer_id == transfer_id
     assert isinstance(second, Submit)
+    relay.inbox.clear()
+    next_id = relay.hand_over(pair.package(pair.trade()))
+    first, second, *_ = relay.reconciler.advance(pair.now + 1, relay.inbox)
+    assert isinstance(first, Persist), "each time, not only now and then"
+    assert next_id in [entry.transfer_id for entry in first.entries]
+    assert isinstance(second, Submit)
+
+
+def test_a_restarted_relay_reads_back_what_it_may_have_sent_before_it_sends_anything(
+    pair: TwoChains,
+) -> None:
+    relay = HarnessRelay(pair)
+    transfer_id = relay.hand_over(pair.package(pair.trade()))
+    relay.step()
+    relay.crash()
+    effects = relay.reconciler.advance(pair.now, relay.inbox)
+    assert FetchTransfers(BOOKS, (transfer_id,)) in effects
+    assert FetchTransfers(ASSETS, (transfer_id,)) in effects
+    assert not [one for one in effects if isinstance(one, Submit)]
 
 
 def test_a_restarted_relay_recovers_every_transfer_not_only_the_last(pair: TwoChains) -> None:
@@ -328,6 +348,24 @@ def test_a_quarantined_transfer_is_tried_again_and_goes_on_when_the_rule_allows(
     run(pair, [relay], seconds=40)
     assert ended(pair, [transfer_id], "SETTLED", "COMMITTED")
     assert found.quarantine == ""
+
+
+def test_a_fuller_package_ends_a_quarantine_at_once(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair)
+    whole = pair.package(pair.trade(seconds=600))
+    poor = pair.package(pair.trade(seconds=600))
+    poor.CopyFrom(whole)
+    del poor.follower_consents[:]
+    transfer_id = relay.hand_over(poor)
+    run(pair, [relay], seconds=20)
+    found = relay.reconciler.find(transfer_id)
+    assert found is not None
+    assert found.quarantine.startswith("CONSENT_MISSING")
+    relay.hand_over(whole)
+    relay.step()
+    assert found.quarantine == ""
+    run(pair, [relay], seconds=1)
+    assert ended(pair, [transfer_id], "SETTLED", "COMMITTED")
 
 
 def test_a_batch_refused_as_a_whole_is_cut_until_what_spoils_it_stands_alone(
