@@ -100,6 +100,7 @@ class HarnessRelay:
         self.submitted: list[tuple[int, str, Operation]] = []
         """(time, chain, operation) of everything this relay sent, over all its lives."""
         self.crashes = 0
+        self.clock_behind_ms = 0
         self._start()
 
     @property
@@ -144,7 +145,7 @@ class HarnessRelay:
         """Take what has arrived, decide, act. Ends early, and anew, where it crashes."""
         inputs = self._arrived()
         try:
-            for effect in self.reconciler.advance(self.pair.now, inputs):
+            for effect in self.reconciler.advance(self.pair.now - self.clock_behind_ms, inputs):
                 if self.trouble.happens(self.trouble.crashes):
                     raise Crashed
                 self._carry_out(effect)

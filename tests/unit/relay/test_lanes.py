@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from relay.effects import Scan
 from relay.inputs import ChainView
 from relay.reconciler import Policy
 from tests.kit.relays import HarnessRelay, ended, hold_on, kinds, run
@@ -33,7 +34,8 @@ def test_messages_are_carried_at_once_and_in_order_and_acknowledged(pair: TwoCha
 
 
 def test_many_messages_are_carried_without_gaps_in_bounded_operations(pair: TwoChains) -> None:
-    relay = HarnessRelay(pair, policy=Policy(messages_bytes_max=2_000, imports_max=4))
+    policy = Policy(messages_bytes_max=2_000, imports_max=2, batches_in_flight_max=1)
+    relay = HarnessRelay(pair, policy=policy)
     for number in range(60):
         hold = hold_on("lot-1")
         hold.case_id = f"c-{number}"
@@ -87,3 +89,34 @@ def test_nothing_of_the_other_chain_is_sent_to_one_that_takes_none(pair: TwoChai
     relay.trouble.reads_lost = 0
     run(pair, [relay], seconds=3)
     assert ended(pair, [transfer_id], "SETTLED", "COMMITTED"), "it is looked at again"
+
+
+def test_a_chain_that_takes_nothing_is_looked_at_often_so_that_a_link_is_noticed_at_once(
+    pair: TwoChains,
+) -> None:
+    relay = HarnessRelay(pair)
+    run(pair, [relay], seconds=1)
+    head = relay.reconciler.queues[ASSETS].head
+    assert head is not None
+    relay.reconciler.advance(pair.now, [ChainView(ASSETS, head, 0, 0, 0, "NOT_LINKED")])
+    effects = relay.reconciler.advance(pair.now + relay.policy.scan_closed_ms)
+    assert Scan(ASSETS) in effects
+    assert Scan(BOOKS) not in effects
+
+
+def test_a_proof_waits_for_the_messages_that_must_be_applied_before_it_counts(
+    pair: TwoChains,
+) -> None:
+    relay = HarnessRelay(pair)
+    run(pair, [relay], seconds=1)
+    transfer_id = relay.hand_over(pair.package(pair.trade(seconds=600)))
+    pair.books.offer(pair.books.signed("place_hold", hold_on("lot-9"), author_of("regulator")))
+    pair.tick(100)  # the event of this message is lost, and the outbox cannot be read
+    relay._watched[BOOKS] = pair.books.ledger.final_height
+    relay.trouble.reads_lost = 100
+    run(pair, [relay], seconds=3)
+    assert ended(pair, [transfer_id], "RESERVED", "")
+    assert "reserve_and_commit_transfer" not in kinds(relay, ASSETS)
+    relay.trouble.reads_lost = 0
+    run(pair, [relay], seconds=3)
+    assert ended(pair, [transfer_id], "SETTLED", "COMMITTED")

@@ -16,7 +16,7 @@ from common.errors import CommonReason, Refused
 from common.transfer.terms import Mode
 from relay.agreement import decline
 from relay.effects import FetchTransfers, KeepPackage, Persist, Submit
-from relay.inputs import Answered, OperationResult
+from relay.inputs import Answered, FetchedTransfers, OperationResult
 from relay.reconciler import Policy
 from relay.reconciler.transfers import Stage
 from tests.kit.relays import HarnessRelay, Trouble, ended, hold_on, kinds, run
@@ -56,7 +56,7 @@ def test_an_express_transfer_takes_one_batch_on_each_chain_for_each_of_its_three
 
 
 def test_many_transfers_share_one_import_of_each_header(pair: TwoChains) -> None:
-    relay = HarnessRelay(pair)
+    relay = HarnessRelay(pair, policy=Policy(batch_operations_max=200))
     ids = [relay.hand_over(pair.package(pair.trade(amount=5, quantity=1))) for _ in range(300)]
     run(pair, [relay], seconds=3, until=lambda: ended(pair, ids, "SETTLED", "COMMITTED"))
     assert ended(pair, ids, "SETTLED", "COMMITTED")
@@ -66,7 +66,7 @@ def test_many_transfers_share_one_import_of_each_header(pair: TwoChains) -> None
             for _, name, one in relay.submitted
             if (name, one.kind) == (chain, "import_header")
         ]
-        assert len(headers) == len(set(headers)) <= 3
+        assert len(headers) == len(set(headers)) <= 4, "also by two batches on their way"
     pair.check()
 
 
@@ -94,6 +94,14 @@ def test_an_expired_transfer_returns_both_legs(pair: TwoChains) -> None:
     run(pair, [relay], seconds=30)
     assert ended(pair, [transfer_id], "RELEASED", "ABORTED")
     pair.check()
+
+
+def test_a_relay_whose_clock_is_slow_expires_by_the_blocks_of_the_decider(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair)
+    relay.clock_behind_ms = 3_600_000
+    transfer_id = relay.hand_over(pair.package(pair.trade(seconds=8), custody=False))
+    run(pair, [relay], seconds=30)
+    assert ended(pair, [transfer_id], "RELEASED", "ABORTED")
 
 
 def test_a_declined_transfer_ends_at_once(pair: TwoChains) -> None:
@@ -140,6 +148,29 @@ def test_a_transfer_nobody_reserved_lapses_and_leaves_nothing(pair: TwoChains) -
     assert (found.stage, found.outcome) == (Stage.ENDED, "")
     assert ended(pair, [transfer_id], "", "")
     assert relay.reconciler.open_count == 0
+
+
+def test_what_lapsed_by_a_stale_answer_is_taken_up_again_when_it_is_seen_reserved(
+    pair: TwoChains,
+) -> None:
+    agreement = pair.trade(seconds=6)
+    other = HarnessRelay(pair, "other")
+    transfer_id = other.hand_over(pair.package(agreement, custody=False))
+    run(pair, [other], seconds=1)
+    relay = HarnessRelay(pair)
+    poor = pair.package(agreement, custody=False)
+    poor.ClearField("follower_opening")
+    relay.hand_over(poor)
+    pair.now += 10_000
+    stale = [FetchedTransfers(name, (), (transfer_id,)) for name in (BOOKS, ASSETS)]
+    relay.reconciler.advance(pair.now, [*relay.inbox, *stale])
+    relay.inbox.clear()
+    found = relay.reconciler.find(transfer_id)
+    assert found is not None
+    assert (found.stage, found.outcome) == (Stage.ENDED, "")
+    run(pair, [relay], seconds=30)
+    assert ended(pair, [transfer_id], "RELEASED", "ABORTED")
+    assert (found.stage, found.outcome) == (Stage.ENDED, "ABORT")
 
 
 # --- events missed, answers lost -----------------------------------------------------------------
@@ -243,6 +274,16 @@ def test_the_package_is_durable_before_anything_is_sent_for_it(pair: TwoChains) 
     assert isinstance(first, Persist), "each time, not only now and then"
     assert next_id in [entry.transfer_id for entry in first.entries]
     assert isinstance(second, Submit)
+
+
+def test_handing_the_same_over_again_writes_nothing_and_sends_nothing(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair)
+    package = pair.package(pair.trade())
+    relay.hand_over(package)
+    relay.reconciler.advance(pair.now, relay.inbox)
+    relay.inbox.clear()
+    relay.hand_over(package)
+    assert relay.reconciler.advance(pair.now + 2_000, relay.inbox) == []
 
 
 def test_a_restarted_relay_reads_back_what_it_may_have_sent_before_it_sends_anything(
