@@ -2,7 +2,8 @@
 
 A command hands over plain records (dicts of text, integers, booleans, bytes, lists); they become
 one table, or one JSON value with bytes in hexadecimal. Tables are cut to the terminal's width only
-where there is a terminal.
+where there is a terminal. What a value says is shown as it stands: others wrote it, so it is no
+markup, and no character of it commands the terminal.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from common.encoding import Canonical
 
@@ -37,7 +39,8 @@ class Output(enum.StrEnum):
 
 def say(message: str) -> None:
     """Tell a person something, on standard error."""
-    print(message, file=sys.stderr, flush=True)
+    lines = (_visible(line) for line in message.split("\n"))
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def print_records(records: Sequence[Record], output: Output, *, columns: Sequence[str]) -> None:
@@ -47,7 +50,7 @@ def print_records(records: Sequence[Record], output: Output, *, columns: Sequenc
         return
     table = _table(*columns)
     for record in records:
-        table.add_row(*(_text(record.get(name)) for name in columns))
+        table.add_row(*(_cell(record.get(name)) for name in columns))
     _print_table(table)
 
 
@@ -60,7 +63,7 @@ def print_record(record: Record, output: Output) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in record.items():
-        table.add_row(name.replace("_", " "), _text(value))
+        table.add_row(name.replace("_", " "), _cell(value))
     _print_table(table)
 
 
@@ -107,6 +110,17 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return value
+
+
+def _cell(value: object) -> Text:
+    return Text(_visible(_text(value)))
+
+
+def _visible(text: str) -> str:
+    """The text with what no eye can see written out: control codes, and what turns a line round."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
 
 
 def _text(value: object) -> str:
