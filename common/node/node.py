@@ -41,6 +41,8 @@ __all__ = ["Node"]
 
 INFLIGHT_ENTRIES_MAX = 16
 COMMITTED_ENTRIES_MAX = 16
+TERMS_AHEAD_MAX = 1 << 24
+"""How many terms a peer may be ahead: half a year of elections a second, and no way to the last."""
 
 
 class Node:
@@ -319,6 +321,8 @@ class Node:
                     raise Refused(CommonReason.INVALID_ARGUMENT, "a message in another's name")
                 if not self._finality.is_armed:
                     return
+                if item.term > self.raft.term + TERMS_AHEAD_MAX:
+                    raise Refused(CommonReason.INVALID_ARGUMENT, "a term no elections led to")
                 if isinstance(item, Append):
                     self._receive_append(item)
                 else:
