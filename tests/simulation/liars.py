@@ -46,7 +46,7 @@ from tests.simulation.service import NodeService, Reply, Submitted, ViewAnswer
 __all__ = ["LYING_WAYS", "LyingNode", "LyingRelay"]
 
 SEEN_MAX = 300
-ATTACK_US = 700_000
+ATTACK_US = 600_000
 FORGED_HEIGHTS_AHEAD = 3
 """A forged header claims to be this far ahead."""
 
@@ -69,6 +69,8 @@ class LyingRelay:
             self._forge_header,
             self._forge_record,
             self._use_secret,
+            self._guess_secret,
+            self._expire_early,
             self._shuffle_messages,
         )
 
@@ -205,6 +207,36 @@ class LyingRelay:
             secret=package.secret,
         )
         return Operation("reserve_and_commit_transfer", forged)
+
+    def _newest_proven(self) -> Operation | None:
+        """The newest overheard attempt to reserve or to decide on the strength of a reservation."""
+        kinds = (pb.ReserveTransfer, pb.ReserveAndCommitTransfer)
+        proven = (
+            one
+            for one in reversed(self._seen)
+            if isinstance(one.payload, kinds) and one.payload.HasField("proof")
+        )
+        return next(proven, None)
+
+    def _guess_secret(self) -> Operation | None:
+        """Commit what was reserved a moment ago, with any bytes."""
+        found = self._newest_proven()
+        if found is None:
+            return None
+        transfer_id = transfer_id_of(read_terms(found.payload.terms))  # type: ignore[attr-defined]
+        guess = self._random.randbytes(32)
+        return Operation(
+            "commit_transfer", pb.CommitTransfer(transfer_id=transfer_id, secret=guess)
+        )
+
+    def _expire_early(self) -> Operation | None:
+        """End what was reserved a moment ago, though there is time."""
+        found = self._newest_proven()
+        if found is None:
+            return None
+        payload = found.payload
+        expire = pb.ExpireTransfer(terms=payload.terms, proof=payload.proof)  # type: ignore[attr-defined]
+        return Operation("expire_transfer", expire)
 
     def _shuffle_messages(self) -> Operation | None:
         """Messages again, in another order, or with a gap."""

@@ -183,7 +183,7 @@ class Market:
         for _ in range(self._random.randint(1, 3)):
             self._at(self._random.randrange(until_us // 4, until_us), self._move_title)
         if self._world.chance(400):
-            self._at(self._random.randrange(until_us // 4, until_us), self._close_somebody)
+            self._at(self._random.randrange(until_us // 2, until_us), self._close_somebody)
         self._at(until_us * 2 // 3, self._top_up)
 
     def _at(self, time_us: int, action: Callable[[], None]) -> None:
@@ -329,7 +329,10 @@ class Market:
         self._send(BUSINESS, regulator, "place_hold", place, placed)
 
     def _close_somebody(self) -> None:
-        party = self._random.choice((BUYERS[-1], SUPPLIERS[-1]))
+        """A party is closed, best while something is on its way to it."""
+        open_ones = [self.deals[known] for known in self._oracle.open_transfers()]
+        owners = [deal.agreement.decider.owner for deal in open_ones]
+        party = self._random.choice(owners or [BUYERS[-1]])
         payload = business_pb.CloseParty(party_id=party)
         self._send(BUSINESS, author("platform", "maker"), "close_party", payload)
 

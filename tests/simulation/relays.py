@@ -51,9 +51,9 @@ Believe = Callable[[Any], list[Input]]
 
 __all__ = ["POLICY", "Line", "SimulatedRelay"]
 
-POLICY = Policy(scan_ms=6_000, fetch_answer_ms=4_000, submit_answer_ms=30_000)
+POLICY = Policy(acknowledge_ms=4_000, scan_ms=6_000, fetch_answer_ms=4_000, submit_answer_ms=30_000)
 TICK_US = 600_000
-WATCH_US = 600_000
+WATCH_US = 700_000
 WAKE_US = 100_000
 SYNC_US_MAX = 4_000
 TRIES_MAX = 6
