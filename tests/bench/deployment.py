@@ -204,6 +204,7 @@ def _node(data: DataFolder, chain: str, node_id: str, profiled: str) -> Process:
 
 
 def _process(data: DataFolder, name: str, arguments: Sequence[str], profiled: str) -> Process:
-    profile = ("-m", "cProfile", "-o", str(data.path / f"{name}.prof")) if name == profiled else ()
-    command = (sys.executable, *profile, "-m", *arguments, "--stop-with-stdin")
+    profile = ("-m", "tests.bench.profiled", str(data.path / f"{name}.prof"))
+    start = profile if name == profiled else ("-m",)
+    command = (sys.executable, *start, *arguments, "--stop-with-stdin")
     return Process(name, command, data.log(name))
