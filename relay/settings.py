@@ -45,7 +45,9 @@ class RelaySettings(BaseSettings):
     heartbeat_ms: int = Field(8_000, ge=1_000, le=20_000)
     secret_guard_ms: int = Field(5_000, ge=0, le=600_000)
     patience_ms: int = Field(3_000, ge=0, le=60_000)
-    batches_in_flight_max: int = Field(2, ge=1, le=16)
+    batches_in_flight_max: int = Field(1, ge=1, le=16)
+    """Batches a chain is given at a time. While one is decided the next one gathers: with more the
+    batches are smaller, and each costs every node a block."""
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]  # called by keyword, two are read
