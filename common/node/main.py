@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -79,6 +80,7 @@ async def _run(options: argparse.Namespace) -> int:
     try:
         port = process.bind()
         await process.start()
+        gc.freeze()  # what is here now stays: no collection need walk it again
         if not process.stopped.done():
             _say_ready(process, port)
         return await _until_end(process, ended)
