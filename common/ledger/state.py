@@ -84,11 +84,10 @@ class Table(Generic[V]):
 
     def key(self, *parts: str | bytes) -> bytes:
         """The full state key of `parts`."""
-        try:
+        if not parts or isinstance(parts[-1], str):
             return self.prefix + "/".join(parts).encode()  # type: ignore[arg-type]
-        except TypeError:
-            encoded = [part if isinstance(part, bytes) else part.encode() for part in parts]
-            return self.prefix + b"/".join(encoded)
+        encoded = [part if isinstance(part, bytes) else part.encode() for part in parts]
+        return self.prefix + b"/".join(encoded)
 
 
 def table_of(key: bytes) -> Table[Any]:
