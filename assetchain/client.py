@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from google.protobuf.message import Message
 
+import assetchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import Holding
 from assetchain.contracts.lots.keys import LOT

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from google.protobuf.message import Message
 
+import bizchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
 from bizchain.contracts.cash.keys import CASH
 from bizchain.contracts.cash.types import CashAccount
 from bizchain.contracts.documents.keys import DOCUMENT

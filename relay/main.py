@@ -24,6 +24,8 @@ from pathlib import Path
 
 import structlog
 
+import assetchain.reasons  # noqa: F401 (so that refusals of both chains are known by name)
+import bizchain.reasons  # noqa: F401
 from common.errors import Refused, StorageFailed
 from common.telemetry.logs import configure_logs
 from relay.process import RelayProcess

@@ -24,17 +24,17 @@ from google.protobuf.message import Message
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
 from common.ledger.block import Block
-from common.ledger.compose import Author, compose
+from common.ledger.compose import Author, Composed, compose
 from common.ledger.evidence import Final, verify_entry
 from common.ledger.state import Table
 from common.ledger.transaction import transaction_id_of
 from common.rpc.channels import NodeChannel
 from common.rpc.client import VALID_MS, ClientPorts, Found, LedgerClient
-from common.rpc.verifier import Outcome, Untrue, judging
+from common.rpc.verifier import Outcome, Untrue, Verifier, judging
 from common.v1.ledger_service_pb2 import CertifiedHeader, StateEntry
 from common.v1.transaction_pb2 import SignedTransaction, TransactionBody
 
-__all__ = ["CALL_SECONDS", "PAGES_MAX", "PAGE_ROWS", "Row", "RowsPage", "TypedClient"]
+__all__ = ["CALL_SECONDS", "PAGES_MAX", "PAGE_ROWS", "Row", "RowsPage", "TypedClient", "rows_in"]
 
 V = TypeVar("V", bound=Canonical)
 
@@ -103,14 +103,12 @@ class TypedClient:
         """
         message = self.operation_type(**operation)
         if self._request_id is None:
-            composed = self.ledger.prepare(message, author=self._author)
-            return (await self.ledger.send(composed, seconds=self._seconds)).require_success()
+            return await self._send(self.ledger.prepare(message, author=self._author))
         return await self._act_once(message, self._request_id)
 
     async def act_unsigned(self, **operation: Message) -> Outcome:
         """As `act`, for an operation that carries its own justification."""
-        composed = self.ledger.prepare_unsigned(self.operation_type(**operation))
-        return (await self.ledger.send(composed, seconds=self._seconds)).require_success()
+        return await self._send(self.ledger.prepare_unsigned(self.operation_type(**operation)))
 
     async def get(self, table: Table[V], key: bytes, what: str) -> Found[V]:
         """A proven row. Raises `Refused(NOT_FOUND)`, saying `what`, where it is proven absent."""
@@ -139,28 +137,16 @@ class TypedClient:
         for _ in range(PAGES_MAX):
             page, token = await self.ledger.ask(
                 lambda node, token=token: call(node, token),  # type: ignore[misc]
-                lambda answer: (self._judge(table, prefix, answer), answer.next_page_token),
+                lambda answer: (
+                    rows_in(answer, self.ledger.verifier, table, prefix),
+                    answer.next_page_token,
+                ),
             )
             found += page
             if not token:
                 return found
         message = f"more than {PAGES_MAX * PAGE_ROWS} rows of {table.name}"
         raise Refused(CommonReason.TOO_LARGE, message)
-
-    def _judge(self, table: Table[V], prefix: bytes, page: RowsPage) -> list[Row[V]]:
-        final = self.ledger.verifier.certified(page.block)
-        rows: list[Row[V]] = []
-        last = b""
-        for entry in page.entries:
-            if not (entry.present and entry.key.startswith(prefix) and entry.key > last):
-                raise Untrue(CommonReason.BAD_PROOF, f"this is no list of {table.name}")
-            last = entry.key
-            with judging():
-                verify_entry(final, entry.key, entry.value, entry.proof)
-                value = decode(table.kind, entry.value)
-            parts = tuple(entry.key[1:].decode("utf-8", "replace").split("/"))
-            rows.append(Row(parts, value, final))
-        return rows
 
     async def _act_once(self, message: Message, request_id: bytes) -> Outcome:
         """The outcome of this request id: recorded before, or now."""
@@ -184,7 +170,17 @@ class TypedClient:
             valid_until_unix_ms=self._ports.now_unix_ms() + VALID_MS,
             author=self._author,
         )
-        return (await self.ledger.send(composed, seconds=self._seconds)).require_success()
+        return await self._send(composed)
+
+    async def _send(self, composed: Composed) -> Outcome:
+        """The outcome of a success. A refusal names the chain too, so that one can ask there."""
+        try:
+            outcome = await self.ledger.send(composed, seconds=self._seconds)
+            return outcome.require_success()
+        except Refused as refused:
+            chain = (await self.ledger.genesis()).chain_name
+            refused.metadata.setdefault("chain", chain)
+            raise
 
     async def _require_same(self, earlier: Outcome, operation: bytes) -> None:
         """The recorded transaction asked for this very operation. Raises REQUEST_ID_REUSED."""
@@ -194,3 +190,24 @@ class TypedClient:
         if body.operation != operation:
             message = f"the request id was used for another operation, at height {earlier.height}"
             raise Refused(CommonReason.REQUEST_ID_REUSED, message)
+
+
+def rows_in(
+    page: RowsPage, verifier: Verifier, table: Table[V], prefix: bytes = b""
+) -> list[Row[V]]:
+    """The rows of a page under `prefix`, in key order, each proven. Raises `Untrue`."""
+    final = verifier.certified(page.block)
+    rows: list[Row[V]] = []
+    last = b""
+    for entry in page.entries:
+        if not (
+            entry.present and entry.key.startswith(prefix or table.prefix) and entry.key > last
+        ):
+            raise Untrue(CommonReason.BAD_PROOF, f"this is no list of {table.name}")
+        last = entry.key
+        with judging():
+            verify_entry(final, entry.key, entry.value, entry.proof)
+            value = decode(table.kind, entry.value)
+        parts = tuple(entry.key[1:].decode("utf-8", "replace").split("/"))
+        rows.append(Row(parts, value, final))
+    return rows

@@ -1,6 +1,6 @@
 """The parties of one play. Their keys are made for it and kept in the key folder.
 
-A party id is a word of the play and its number (`supplier-3`), so that plays never meet.
+A party id is a word and the number of the play (`supplier-c3`), so that plays never meet.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def author_of(keys: KeyFolder, party_id: str, user_id: str) -> Author:
 def party_id_from(name: str, number: int, otherwise: str) -> str:
     """A party id made of the first words of an organisation's name, or of another word.
 
-    "Baihe Steel Works Co., Ltd.", 3 is baihe-steel-works-3.
+    "Baihe Steel Works Co., Ltd.", 3 is baihe-steel-works-c3.
     """
     words = re.sub(r"[^a-z0-9]+", " ", name.lower()).split()
     stem = ""
@@ -77,4 +77,4 @@ def party_id_from(name: str, number: int, otherwise: str) -> str:
         if len(stem) + len(word) >= STEM_CHARACTERS_MAX:
             break
         stem = f"{stem}-{word}" if stem else word
-    return f"{stem or otherwise}-{number}"
+    return f"{stem or otherwise}-c{number}"

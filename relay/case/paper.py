@@ -47,11 +47,11 @@ class PaperTrade:
 
     @property
     def receipt_id(self) -> str:
-        return f"receipt-{self.number}"
+        return f"receipt-c{self.number}"
 
     @property
     def lot_id(self) -> str:
-        return f"lot-{self.number}"
+        return f"lot-c{self.number}"
 
     @property
     def goods(self) -> Goods:
@@ -187,7 +187,7 @@ async def fee_on(stage: Stage, amount: int) -> int:
 def _paper(folder: Path, document: TradeDocument, place: int, number: int) -> Paper:
     kind = document.document.kind
     return Paper(
-        f"{kind.lower()}-{place}-{number}"[:ID_CHARACTERS_MAX],
+        f"{kind.lower()}-{place}-c{number}"[:ID_CHARACTERS_MAX],
         kind,
         document.document.id,
         read_document(folder / document.file),

@@ -19,7 +19,7 @@ from common.amount import format_amount, format_quantity
 from common.crypto.privatefile import create_private, read_private
 from common.crypto.sealing import KEY_BYTES, ReaderKey
 from common.deadline import UNIX_MS_MAX
-from common.errors import Kind, Reason, Refused
+from common.errors import CommonReason, Kind, Reason, Refused
 from common.ledger.identity import RoleGrant, User
 from common.rpc.client import ClientPorts
 from common.rpc.verifier import Outcome
@@ -312,7 +312,7 @@ class Stage:
         """Hand a transfer to the relay and wait for its end, which must be `outcome`."""
         began = self.ports.now_unix_ms()
         await self.relay.start_transfer(package)
-        ended = await self.relay.wait_transfer(agreement.transfer_id, TRANSFER_SECONDS)
+        ended = await self._ended(agreement.transfer_id, told)
         if ended.outcome != outcome:
             raise PlayFailed(f"{told}: ended with {ended.outcome or 'nothing'}, not {outcome}")
         await self._proven(ended)
@@ -325,6 +325,15 @@ class Stage:
             name = who if chain == ASSET else "relay"
             self.account.add(Entry(name, done, chain, height, final=True, elapsed_ms=asked))
         self.ended[agreement.transfer_id] = f"{agreement.terms.flow} {outcome}"
+
+    async def _ended(self, transfer_id: bytes, told: str) -> relay_pb.Transfer:
+        try:
+            return await self.relay.wait_transfer(transfer_id, TRANSFER_SECONDS)
+        except Refused as refused:
+            if refused.reason is not CommonReason.DEADLINE_EXCEEDED:
+                raise
+        why = await self.relay.explain(transfer_id)
+        raise PlayFailed(f"{told}: it awaits {why.awaits}; last refusal: {why.last_refusal}")
 
     async def _proven(self, ended: relay_pb.Transfer) -> None:
         """What the relay says of an end is what both chains prove."""

@@ -22,11 +22,10 @@ from relay.cli import (
 
 __all__ = ["app", "main"]
 
-HELP = "Two ledgers and an untrusted relay: one atomic commit across both."
-
 
 def _root() -> typer.Typer:
-    root = typer.Typer(no_args_is_help=True, help=HELP, pretty_exceptions_show_locals=False)
+    root = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+    root.callback()(_begin)
     for module in (up, play, chain, party, receipt, cash, asset):
         module.add(root)
     for module in (transfer, proof, audit, documents, keys):
@@ -34,10 +33,14 @@ def _root() -> typer.Typer:
     return root
 
 
+def _begin() -> None:
+    """Two ledgers and an untrusted relay: one atomic commit across both."""
+    configure_logs("warning")
+
+
 app = _root()
 
 
 def main() -> None:
     """Run one command and end the process with its exit code."""
-    configure_logs("error")
     app()

@@ -75,6 +75,8 @@ def with_refusals(act: Callable[[], object]) -> None:
         _end(Exit.REFUSED, f"NOT CLEAN. {violated.finding}")
     except StorageFailed as failed:
         _end(Exit.UNAVAILABLE, f"The disk failed: {failed}")
+    except OSError as error:  # a folder that is none, may not be read, or is full
+        _end(Exit.UNAVAILABLE, str(error))
     except KeyboardInterrupt:
         _end(Exit.UNAVAILABLE, "Interrupted.")
 

@@ -13,12 +13,13 @@ from bizchain.documents.check import check_document, check_events
 from bizchain.documents.files import read_document
 from bizchain.documents.sealing import open_key_data, seal_document
 from bizchain.documents.ubl import read_ubl
-from common.crypto.privatefile import create_private, read_private
+from common.crypto.privatefile import read_private
 from common.crypto.sealing import KEY_BYTES, ReaderKey
 from common.errors import CommonReason, Refused
 from relay.cli.command import local_command, network_command, noun
 from relay.cli.output import Output, Record, clock_of, print_record, print_records, say
 from relay.cli.session import Session
+from relay.cli.values import create_file
 
 __all__ = ["add"]
 
@@ -61,7 +62,7 @@ async def record(
     sealed = seal_document(
         _reader(session).public_key, signer.party_id, document, data, secrets.token_bytes
     )
-    create_private(salt, sealed.salt)
+    create_file(salt, sealed.salt)
     books = await session.signing_books()
     outcome = await books.record_document(
         document,

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from common.crypto.privatefile import create_private
+from common.crypto.privatefile import read_private
 from common.errors import CommonReason, Kind, Refused
-from common.transfer.terms import Mode, read_terms
+from common.transfer.terms import SECRET_BYTES, Mode, read_terms
 from relay.agreement import (
     Agreement,
     Issue,
@@ -28,7 +28,7 @@ from relay.cli.command import network_command, noun
 from relay.cli.options import User
 from relay.cli.output import Record, clock_of, print_record, print_records, say
 from relay.cli.session import Session
-from relay.cli.values import amount_of, digest_of, quantity_of
+from relay.cli.values import amount_of, create_file, digest_of, quantity_of
 from relay.v1 import relay_service_pb2 as pb
 
 __all__ = ["add"]
@@ -47,6 +47,13 @@ Consents = Annotated[
 TwoStep = Annotated[
     bool, typer.Option("--two-step", help="Reserve on both chains before the commit.")
 ]
+KeepSecret = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep-secret",
+        help="Keep the secret in this new file, and commit later with `transfer commit`.",
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")]
 
 
@@ -60,6 +67,7 @@ def add(root: typer.Typer) -> None:
     network_command(app, "list")(list_transfers)
     network_command(app, "explain")(explain)
     network_command(app, "wait")(wait_for)
+    network_command(app, "commit")(commit_transfer)
     network_command(app, "decline")(decline_transfer)
     network_command(app, "dossier")(dossier)
 
@@ -70,6 +78,7 @@ async def start_issue(
     lot: Annotated[str, typer.Argument(help="Id of the new lot.")],
     seconds: Seconds = DEADLINE_SECONDS,
     two_step: TwoStep = False,
+    keep_secret: KeepSecret = None,
     wait: Wait = True,
 ) -> None:
     """X1: freeze a receipt and mint a lot of its goods, as the receipt's owner."""
@@ -82,7 +91,7 @@ async def start_issue(
         random_bytes=secrets.token_bytes,
         mode=_mode(two_step),
     )
-    await _start(session, agreement, [], wait)
+    await _start(session, agreement, [], keep_secret, wait)
 
 
 async def start_trade(
@@ -96,6 +105,7 @@ async def start_trade(
     consents: Consents = None,
     seconds: Seconds = DEADLINE_SECONDS,
     two_step: TwoStep = False,
+    keep_secret: KeepSecret = None,
     wait: Wait = True,
 ) -> None:
     """X2: buy units of a lot against payment, as the buyer. The seller consents too."""
@@ -115,7 +125,7 @@ async def start_trade(
         random_bytes=secrets.token_bytes,
         mode=_mode(two_step),
     )
-    await _start(session, agreement, consents or [], wait)
+    await _start(session, agreement, consents or [], keep_secret, wait)
 
 
 async def show(session: Session, transfer: TransferId) -> None:
@@ -173,14 +183,32 @@ async def decline_transfer(session: Session, transfer: TransferId) -> None:
     await _wait(session, transfer_id)
 
 
+async def commit_transfer(
+    session: Session,
+    transfer: TransferId,
+    secret: Annotated[Path, typer.Argument(help="The file `--keep-secret` made.")],
+) -> None:
+    """Give the relay the secret of a transfer: it commits it as soon as it can."""
+    transfer_id = digest_of(transfer)
+    terms = await _terms_of(session, transfer_id)
+    relay = await session.relay()
+    package = pb.TransferPackage(terms=terms, secret=read_private(secret, SECRET_BYTES))
+    await relay.start_transfer(package)
+    await _wait(session, transfer_id)
+
+
 async def dossier(
     session: Session,
     transfer: TransferId,
-    file: Annotated[Path, typer.Argument(help="Where to write it; created, mode 0600.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Where to write it; created, mode 0600. ID.dossier by default."),
+    ] = None,
 ) -> None:
     """Write a transfer's dossier: one file that is checked offline, without either operator."""
     data = await (await session.relay()).dossier(digest_of(transfer))
-    create_private(file, data)
+    file = file or Path(f"{transfer}.dossier")
+    create_file(file, data)
     say(f"{file} is written. Check it anywhere: python -m relay.dossier {file}")
     print_record({"transfer_id": transfer, "file": str(file), "bytes": len(data)}, session.output)
 
@@ -200,17 +228,29 @@ async def _terms_of(session: Session, transfer_id: bytes) -> bytes:
     raise Refused(CommonReason.NOT_FOUND, message)
 
 
-async def _start(session: Session, agreement: Agreement, others: Sequence[str], wait: bool) -> None:
-    """Consent, hand over, wait."""
+async def _start(
+    session: Session,
+    agreement: Agreement,
+    others: Sequence[str],
+    keep_secret: Path | None,
+    wait: bool,
+) -> None:
+    """Consent, hand over, wait. A secret that is kept is on the disk before anything is sent."""
     authors = [session.signer(), *(session.author(User(text)) for text in others)]
     given = {author.party_id: consent(agreement, author) for author in authors}
     missing = [owner for owner in agreement.owners if owner not in given]
     if missing:
         raise typer.BadParameter(f"{missing[0]} owns a leg: add --consent {missing[0]}/USER")
+    if keep_secret is not None:
+        create_file(keep_secret, agreement.secret)
     relay = await session.relay()
-    transfer_id = await relay.start_transfer(package_of(agreement, given.values()))
+    package = package_of(agreement, given.values(), custody=keep_secret is None)
+    transfer_id = await relay.start_transfer(package)
     say(f"Transfer {transfer_id.hex()} is with the relay.")
-    if wait:
+    if keep_secret is not None:
+        say(f"Its secret is in {keep_secret}. To commit:")
+        say(f"  wutong transfer commit {transfer_id.hex()} {keep_secret}")
+    if wait and keep_secret is None:
         await _wait(session, transfer_id)
     else:
         print_record(_record(await relay.transfer(transfer_id)), session.output)
@@ -224,9 +264,13 @@ async def _wait(session: Session, transfer_id: bytes) -> None:
     except Refused as refused:
         if refused.reason is not CommonReason.DEADLINE_EXCEEDED:
             raise
-        say(f"It has not ended in {seconds} s. Ask again:")
+        told = await relay.explain(transfer_id)
+        say(f"It has not ended in {seconds} s. It awaits {told.awaits}.")
+        if told.last_refusal:
+            say(f"The last refusal was {told.last_refusal}")
+        say("Ask again:")
         say(f"  wutong transfer explain {transfer_id.hex()}")
-        message = "the transfer is still open; it ends by its deadline or before"
+        message = f"the transfer is open; it ends by {clock_of(told.ends_by_unix_ms)} or before"
         raise Refused(CommonReason.OUTCOME_UNKNOWN, message) from None
     print_record(_record(ended), session.output)
 

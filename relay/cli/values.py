@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from common.amount import base_quantity, format_amount, format_quantity, minor_units, unit_of
 from common.crypto.digest import DIGEST_BYTES
+from common.crypto.privatefile import create_private
 from common.errors import Refused
 
-__all__ = ["amount_of", "digest_of", "money", "quantity_of", "units"]
+__all__ = ["amount_of", "create_file", "digest_of", "money", "quantity_of", "units"]
 
 
 def amount_of(text: str, currency: str) -> int:
@@ -36,6 +39,15 @@ def digest_of(text: str) -> bytes:
     if len(digest) != DIGEST_BYTES:
         raise typer.BadParameter(f"{2 * DIGEST_BYTES} hexadecimal digits expected")
     return digest
+
+
+def create_file(path: Path, data: bytes) -> None:
+    """Create a file with mode 0600; a usage error where it exists or has no folder."""
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}")
+    if path.exists():
+        raise typer.BadParameter(f"{path} exists; nothing is overwritten")
+    create_private(path, data)
 
 
 def money(minor: int, currency: str) -> str:

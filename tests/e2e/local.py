@@ -61,5 +61,5 @@ async def running(folder: Path, told: list[str]) -> AsyncIterator[LocalNetwork]:
 
 def processes_of(folder: Path) -> Sequence[str]:
     """Command lines of processes that name a folder."""
-    lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    lines = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)
     return [line for line in lines.stdout.splitlines() if str(folder) in line]

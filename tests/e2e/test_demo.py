@@ -29,10 +29,10 @@ def test_the_demo_plays_the_case_and_everything_holds(tmp_path: Path) -> None:
         "kill -9 bizchain-",
         "kill -9 assetchain-",
         "PERMISSION_DENIED",
-        "X1: mints lot lot-1: COMMIT",
+        "X1: mints lot lot-c1: COMMIT",
         "the deadline passes: ABORT",
-        "declines the purchase of second-buyer-1: ABORT",
-        "holds 14850 KGM of lot-1, proven",
+        "declines the purchase of second-buyer-c1: ABORT",
+        "holds 14850 KGM of lot-c1, proven",
         "together: 4 transfers (2 committed, 2 aborted, 0 open), no outcome differs",
         "All of it held",
     ):
