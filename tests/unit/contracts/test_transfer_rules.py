@@ -8,15 +8,22 @@ from assetchain.contracts.holdings.queries import holding_of
 from assetchain.v1.operation_pb2 import MoveTitle
 from bizchain.contracts.cash.queries import cash_of
 from bizchain.v1.operation_pb2 import PayCash
+from common.encoding import encode
 from common.errors import CommonReason, Reason, TransferReason
 from common.transfer.machine import TransferState
 from common.transfer.pots import POT
 from common.transfer.terms import Mode
-from common.v1.transfer_pb2 import ClaimTransfer, CommitTransfer
+from common.v1.transfer_pb2 import (
+    ApplyMessages,
+    ClaimTransfer,
+    CommitTransfer,
+    EventProof,
+    SettleTransfer,
+)
 from relay.agreement import Agreement
 from tests.kit import cast
 from tests.kit.oracle import Oracle
-from tests.kit.pair import CASH_EACH, Pair, furnished, furnished_deals
+from tests.kit.pair import CASH_EACH, Pair, furnished, furnished_deals, knows
 
 S = TransferState
 MODES = pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
@@ -218,6 +225,31 @@ def test_a_hash_lock_serves_its_owner_once() -> None:
     assert made.pair.reserve(again) is TransferReason.HASH_LOCK_USED
 
 
+def test_signatures_of_others_are_no_consent() -> None:
+    """The right party and key, over another transfer."""
+    made, other = Watched(), Watched()
+    operation = made.pair.reservation(made.deal)
+    later = other.pair.trade("bob", "alice", lot_id="lot-alice", quantity=11)
+    operation.consents[0].signature = other.pair.reservation(later).consents[0].signature
+    refused = made.pair.business.do(reserve_transfer=operation)
+    assert refused is TransferReason.CONSENT_MISSING
+
+
+def test_a_follower_settles_on_no_other_record() -> None:
+    """Not on that of another transfer, and not on a reservation of the decider."""
+    made = Watched(Mode.TWO_STEP).reserved()
+    reservation = made.pair.asset.record_proof(made.deal.transfer_id, 0)
+    other = made.pair.trade("carol", "alice", lot_id="lot-alice")
+    made.oracle.agreed(other)
+    assert made.pair.decline(other, "alice") is None
+    made.pair.carry()
+    for proof in (made.pair.asset.record_proof(other.transfer_id), reservation):
+        operation = SettleTransfer(transfer_id=made.deal.transfer_id, proof=proof)
+        refused = made.pair.business.do(settle_transfer=operation)
+        assert refused is TransferReason.PROOF_MISMATCH
+    assert made.pair.states(made.deal) == (S.RESERVED, S.RESERVED)
+
+
 # --- holds --------------------------------------------------------------------------------------
 
 
@@ -309,6 +341,59 @@ def test_nothing_new_is_decided_on_an_old_header(
     assert made.decide(at=fresh + age) is expected
     if expected is not None:
         assert made.pair.decline(made.deal, "alice") is None
+
+
+def test_nothing_is_fresh_by_a_header_whose_messages_are_missing() -> None:
+    """A newer header without its messages keeps nobody trading, and messages alone do again."""
+    made = Watched()
+    made.pair.hold("lot", "lot-elsewhere")
+    made.pair.advance(40_000)
+    made.pair.business.block()
+    made.pair.know(made.pair.asset, made.pair.business.height)
+    move = MoveTitle(lot_id="lot-alice", receiver="carol", quantity=1)
+    refused = made.pair.asset.do("alice", move_title=move)
+    assert refused is TransferReason.PEER_HEADER_TOO_OLD
+    made.pair.carry()
+    assert made.pair.asset.do("alice", move_title=move) is None
+
+
+def test_messages_come_in_order_and_once() -> None:
+    pair = furnished()
+    for case in ("1", "2", "3"):
+        pair.hold("lot", "lot-alice", case)
+    for height in range(pair.business.height - 2, pair.business.height + 1):
+        pair.know(pair.asset, height)
+    proofs = [pair.business.proof(*place) for place in pair.business.messages[-3:]]
+
+    def apply(*chosen: EventProof) -> tuple[Reason | None, int]:
+        before = pair.asset.ledger.header.inbox_last
+        refused = pair.asset.do(apply_messages=ApplyMessages(messages=chosen))
+        return refused, pair.asset.ledger.header.inbox_last - before
+
+    first, second, third = proofs
+    assert apply(second) == (CommonReason.MESSAGE_OUT_OF_ORDER, 0)
+    assert apply(first, third) == (CommonReason.MESSAGE_OUT_OF_ORDER, 0)
+    assert apply(first, second) == (None, 2)
+    assert apply(first, second) == (None, 0)
+    assert apply(second, third, third) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    "signers",
+    [(), ("bank-1",), ("bank-1", "core-1"), ("bank-1",) * 3, ("bank-1", "core-1", "core-1"),
+     ("bank-1", "core-1", "nobody")],
+)  # fmt: skip
+def test_few_signatures_make_no_header_known(signers: tuple[str, ...]) -> None:
+    pair = furnished()
+    height = pair.business.block().height
+    operation = pair.business.header_import(height)
+    operation.certificate = encode(pair.business.certificate(height, signers))
+    assert pair.asset.do(import_header=operation) is CommonReason.BAD_CERTIFICATE
+    assert not knows(pair.asset, height)
+    enough = ("core-1", "logistics-1", "warehouse-1", "nobody")
+    operation.certificate = encode(pair.business.certificate(height, enough))
+    assert pair.asset.do(import_header=operation) is None
+    assert knows(pair.asset, height)
 
 
 # --- pots ---------------------------------------------------------------------------------------
