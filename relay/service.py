@@ -22,7 +22,7 @@ from relay.driver import RelayDriver
 from relay.inputs import TransferRow
 from relay.metrics import facts_of
 from relay.reconciler.explain import explain
-from relay.reconciler.packages import check_package, package_from
+from relay.reconciler.packages import check_deadline, check_package, package_from
 from relay.reconciler.transfers import Stage, Transfer
 from relay.v1 import relay_service_pb2 as pb
 from relay.v1.relay_service_pb2_grpc import RelayServiceServicer
@@ -58,7 +58,9 @@ class RelayService(RelayServiceServicer):
     ) -> pb.StartTransferResponse:
         """Judge the package at the door, and answer once it is durable."""
         package = package_from(request.package)
-        transfer_id = transfer_id_of(check_package(package, self._chain_ids))
+        terms = check_package(package, self._chain_ids)
+        check_deadline(terms, self._driver.now_unix_ms())
+        transfer_id = transfer_id_of(terms)
         limit = self._reconciler.policy.open_transfers_max
         if self._reconciler.open_count >= limit:
             raise Refused(CommonReason.BUSY, f"this relay has {limit} transfers open already")

@@ -32,6 +32,8 @@ from relay.inputs import Consent, Opening, Package
 from relay.v1.relay_service_pb2 import TransferPackage
 
 __all__ = [
+    "DEADLINE_AHEAD_MS_MAX",
+    "check_deadline",
     "check_package",
     "merge",
     "package_from",
@@ -41,6 +43,8 @@ __all__ = [
 ]
 
 LEG_BYTES_MAX = 2 * 1024
+DEADLINE_AHEAD_MS_MAX = 24 * 60 * 60 * 1000
+"""A relay keeps a package, and a place for it, until its deadline."""
 PARTY_CHARACTERS_MAX = 40
 
 
@@ -81,6 +85,15 @@ def check_package(package: Package, chain_ids: tuple[bytes, bytes]) -> Terms:
     if package.secret and not opens_lock(package.secret, terms.hash_lock):
         raise Refused(TransferReason.SECRET_MISMATCH, "the secret does not open the hash lock")
     return terms
+
+
+def check_deadline(terms: Terms, now_unix_ms: int) -> None:
+    """Refuse a transfer that would have to be kept for long. Raises `Refused(DEADLINE_TOO_FAR)`."""
+    if terms.deadline_unix_ms > now_unix_ms + DEADLINE_AHEAD_MS_MAX:
+        raise Refused(
+            TransferReason.DEADLINE_TOO_FAR,
+            f"this relay keeps a transfer for at most {DEADLINE_AHEAD_MS_MAX} ms",
+        )
 
 
 def merge(earlier: Package, later: Package) -> Package:

@@ -11,7 +11,13 @@ from common.encoding import decode, encode
 from common.errors import CommonReason, Reason, Refused, TransferReason
 from common.transfer.terms import Terms
 from relay.agreement import consent, decline
-from relay.reconciler.packages import check_package, merge, package_from
+from relay.reconciler.packages import (
+    DEADLINE_AHEAD_MS_MAX,
+    check_deadline,
+    check_package,
+    merge,
+    package_from,
+)
 from relay.v1.relay_service_pb2 import TransferPackage
 from tests.kit.two_chains import TwoChains, author_of
 
@@ -156,3 +162,12 @@ def test_a_package_shows_no_secret_in_any_representation() -> None:
     shown = repr(given) + str(given) + f"{given}"
     assert AGREEMENT.secret.hex() not in shown
     assert repr(AGREEMENT.secret) not in shown
+
+
+def test_a_package_is_not_kept_for_years() -> None:
+    """Terms alone take a place until their deadline: some in the year 9999 would take all."""
+    latest = AGREEMENT.terms.deadline_unix_ms - DEADLINE_AHEAD_MS_MAX
+    check_deadline(AGREEMENT.terms, latest)
+    with pytest.raises(Refused) as refused:
+        check_deadline(AGREEMENT.terms, latest - 1)
+    assert refused.value.reason is TransferReason.DEADLINE_TOO_FAR
