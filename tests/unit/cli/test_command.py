@@ -17,6 +17,6 @@ def test_a_folder_that_is_none_is_told_and_not_a_traceback(
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(typer.Exit) as ended:
-        with_refusals(lambda: (file / "network.toml").read_bytes())
+        with_refusals((file / "network.toml").read_bytes)
     assert ended.value.exit_code == Exit.UNAVAILABLE
     assert str(file) in capsys.readouterr().err
