@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from assetchain.v1.operation_pb2 import Operation as AssetOperation
 from bizchain.v1.operation_pb2 import Operation as BusinessOperation
 from common.rpc.client import LedgerClient
 from common.rpc.server import USERS, RpcServer
+from relay.clock import system_clock
 from relay.driver import RelayDriver
 from relay.folder import OpenRelay, open_relay
 from relay.ledgers import GrpcLedger
@@ -63,7 +63,7 @@ class RelayProcess:
         )
         self.reconciler = Reconciler(plans, settings.policy, _random.randint)
         self._driver = RelayDriver(
-            self.reconciler, opened.journal, self._ledgers, _now_unix_ms, settings.tick_ms
+            self.reconciler, opened.journal, self._ledgers, system_clock(), settings.tick_ms
         )
         self._server = RpcServer(
             opened.credential, network.authority_pem, network.name, DOMAIN, self._driver.fail
@@ -126,7 +126,3 @@ class RelayProcess:
         finally:
             if stop is not None:
                 stop()
-
-
-def _now_unix_ms() -> int:
-    return time.time_ns() // 1_000_000

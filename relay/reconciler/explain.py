@@ -93,11 +93,13 @@ def _of_refusal(transfer: Transfer) -> _Told | None:
     """A rule that says no for now: who can change what it looks at."""
     if not transfer.refusal or transfer.stage is Stage.ENDED:
         return None
-    name = transfer.refusal.partition(":")[0]
+    name, _, message = transfer.refusal.partition(": ")
     who = next((told for part, told in _UNBLOCKED_BY if part in name), None)
     if who is None:
         return None
-    command = "wutong hold list" if "HELD" in name else f"wutong transfer show {_id(transfer)}"
+    command = f"wutong transfer show {_id(transfer)}"
+    if "HELD" in name:  # the message begins with what is held: "party buyer is held by ..."
+        command = f"wutong hold show {' '.join(message.split()[:2])}"
     return _Told(
         f"{transfer.stage}; {_where(transfer)} refuses it: {transfer.refusal}", who, command
     )
@@ -139,7 +141,7 @@ def _secret(transfer: Transfer) -> _Told:
     return _Told(
         "the secret: until the decider is shown it, nothing is decided",
         f"{holder}, who holds it: by handing it to a relay, or by committing",
-        f"wutong transfer show {_id(transfer)}",
+        f"wutong transfer commit {_id(transfer)} SECRET-FILE",
     )
 
 

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from common.errors import CommonReason, Reason
+from common.transfer.machine import Outcome
 from relay.effects import DropTransfer, Entry, KeepEnded, KeepPackage
 from relay.inputs import Ending
 from relay.reconciler.agenda import Agenda
@@ -236,6 +237,8 @@ class Planner:
             transfer.decider_heights,
             self.now_unix_ms,
         )
+        if transfer.outcome is not Outcome.NONE:  # its proofs can be read again, by their heights
+            transfer.follower = transfer.decider = None
         if transfer.package is not None:
             transfer.package = without_secret(transfer.package)
             self.entries.append(

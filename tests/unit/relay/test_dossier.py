@@ -302,71 +302,102 @@ def test_rubbish_is_no_dossier(data: bytes) -> None:
         verify_dossier(data)
 
 
+def test_more_records_than_a_transfer_can_have_are_refused_unread() -> None:
+    rubbish = DossierRecord(b"", b"", 0, 1, b"", ())
+    with pytest.raises(Refused) as refused:
+        verify_dossier(encode(side(committed(), records=(rubbish,) * 1_000)))
+    assert refused.value.reason is CommonReason.TOO_LARGE
+
+
 def test_bytes_after_the_end_are_refused() -> None:
     with pytest.raises(Refused):
         verify_dossier(dossier_of("express") + b"\x00")
 
 
-def forged_history(states: tuple[str, ...], **fields: Any) -> bytes:
-    """A dossier in which honest nodes certified what no honest chain writes.
+def forged(which: str, *records: tuple[str, dict[str, Any]], time_unix_ms: int = 0) -> bytes:
+    """A dossier in which nodes certified what no honest chain writes.
 
-    The books are made to settle what they never decided: a real block with a forged event.
+    Real certificates over blocks of one forged event each. The follower stands at RESERVED where
+    the forged records are the decider's.
     """
     dossier = committed()
-    names = [f"bizchain-{member}" for member in ("bank", "core", "logistics")]
-    old = decode(Header, dossier.follower.records[0].header)
-    event = decode(Event, dossier.follower.records[0].leaf)
-    records: list[DossierRecord] = []
-    for number, state in enumerate(states):
-        forged = replace(decode(TransferRecord, event.payload), state=state, **fields)
-        leaf = replace(event, payload=encode(forged))
+    dossier = side(dossier, records=dossier.follower.records[:1])
+    old: DossierRecord = getattr(dossier, which).records[0]
+    head, event = decode(Header, old.header), decode(Event, old.leaf)
+    chain = "bizchain" if which == "follower" else "assetchain"
+    shown: list[DossierRecord] = []
+    for number, (state, fields) in enumerate(records):
+        payload = replace(decode(TransferRecord, event.payload), state=state, **fields)
+        leaf = replace(event, payload=encode(payload))
         draft = record_in(bytes.fromhex(event.key), b"", b"", [leaf])
-        root = _root_of(draft.leaf)
-        head = replace(old, height=old.height + number, event_root=root)
-        digest = header_hash(head)
-        signatures = tuple(
-            VoteSignature(
-                name,
-                1,
-                sign(
-                    key_of(name),
-                    vote_digest(HeaderVote(head.chain_id, 0, 0, head.height, 1, name, digest)),
-                ),
-            )
-            for name in names
+        certified = replace(
+            head,
+            height=head.height + number,
+            time_unix_ms=time_unix_ms or head.time_unix_ms,
+            event_root=MerkleTree([draft.leaf]).root,
         )
-        proof = Certificate(0, 0, head.height, digest, signatures)
-        records.append(replace(draft, header=encode(head), certificate=encode(proof)))
-    return encode(side(dossier, records=tuple(records)))
+        proof = encode(_certificate(chain, certified))
+        shown.append(replace(draft, header=encode(certified), certificate=proof))
+    return encode(side(dossier, which, records=tuple(shown)))
 
 
-def _root_of(leaf: bytes) -> bytes:
-    return MerkleTree([leaf]).root
+def _certificate(chain: str, head: Header) -> Certificate:
+    digest = header_hash(head)
+    signatures = []
+    for name in (f"{chain}-bank", f"{chain}-core", f"{chain}-logistics"):
+        vote = HeaderVote(head.chain_id, 0, 0, head.height, 1, name, digest)
+        signatures.append(VoteSignature(name, 1, sign(key_of(name), vote_digest(vote))))
+    return Certificate(0, 0, head.height, digest, tuple(signatures))
 
 
 @pytest.mark.parametrize(
-    ("states", "fields"),
+    "records",
     [
-        (("RESERVED", "RELEASED"), {}),
-        (("SETTLED",), {}),
-        (("SETTLED",), {"secret": bytes(32)}),
-        (("COMMITTED",), {}),
-        (("NONE",), {}),
-        (("SETTLED", "RESERVED"), {}),
-        (("RESERVED", "RESERVED"), {}),
-        (("RESERVED",), {"role": "decider"}),
-        (("RESERVED",), {"version": 2}),
-        (("RESERVED",), {"flow": "X1"}),
-        (("RESERVED",), {"deadline_unix_ms": 5}),
-        (("RESERVED",), {"transfer_id": bytes(32)}),
+        [("RESERVED", {}), ("RELEASED", {})],
+        [("SETTLED", {})],
+        [("SETTLED", {"secret": bytes(32)})],
+        [("COMMITTED", {})],
+        [("NONE", {})],
+        [("SETTLED", {}), ("RESERVED", {})],
+        [("RESERVED", {}), ("RESERVED", {})],
+        [("RESERVED", {"role": "decider"})],
+        [("RESERVED", {"version": 2})],
+        [("RESERVED", {"flow": "X1"})],
+        [("RESERVED", {"deadline_unix_ms": 5})],
+        [("RESERVED", {"transfer_id": bytes(32)})],
     ],
 )
-def test_even_certified_records_must_make_one_story(
-    states: tuple[str, ...], fields: dict[str, Any]
+def test_even_certified_records_of_a_follower_must_make_one_story(
+    records: list[tuple[str, dict[str, Any]]],
 ) -> None:
-    assert verify_dossier(forged_history(("RESERVED",))).outcome == "COMMIT", "the forgery works"
+    whole = forged("follower", ("RESERVED", {}))
+    assert verify_dossier(whole).outcome == "COMMIT", "the forgery itself holds"
     with pytest.raises(Refused):
-        verify_dossier(forged_history(states, **fields))
+        verify_dossier(forged("follower", *records))
+
+
+LATE = 1_900_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "time_unix_ms"),
+    [
+        ("COMMITTED", {"secret": bytes(32)}, 0),
+        ("COMMITTED", {"secret": b""}, 0),
+        ("COMMITTED", {}, LATE),
+        ("ABORTED", {"secret": b"", "reason": "expired"}, 0),
+        ("ABORTED", {"secret": b"", "reason": ""}, LATE),
+        ("ABORTED", {"secret": b"", "reason": "a whim"}, LATE),
+        ("ABORTED", {"reason": "declined"}, 0),
+    ],
+)
+def test_even_a_certified_decision_must_be_one_the_rules_allow(
+    state: str, fields: dict[str, Any], time_unix_ms: int
+) -> None:
+    expired = ("ABORTED", {"secret": b"", "reason": "expired"})
+    assert verify_dossier(forged("decider", expired, time_unix_ms=LATE)).outcome == "ABORT"
+    with pytest.raises(Refused):
+        verify_dossier(forged("decider", (state, fields), time_unix_ms=time_unix_ms))
 
 
 # --- the program ---------------------------------------------------------------------------------

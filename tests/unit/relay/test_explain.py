@@ -69,7 +69,9 @@ def test_a_missing_secret_names_its_holder(pair: TwoChains) -> None:
     relay = started(pair)
     transfer_id = relay.hand_over(pair.package(pair.trade(seconds=600), custody=False))
     run(pair, [relay], seconds=1)
-    assert told(relay, transfer_id, Stage.SECRET).who.startswith("buyer, who holds it")
+    explanation = told(relay, transfer_id, Stage.SECRET)
+    assert explanation.who.startswith("buyer, who holds it")
+    assert explanation.next_command.startswith(f"wutong transfer commit {transfer_id.hex()}")
 
 
 def test_near_the_deadline_nobody_can_help_any_more(pair: TwoChains) -> None:
@@ -170,6 +172,8 @@ def test_a_refusal_names_who_can_change_what_the_rule_looks_at(
     assert explanation.last_refusal.startswith(refusal)
     assert refusal in explanation.awaits
     assert who in explanation.who
+    if case == "hold":
+        assert explanation.next_command == "wutong hold show party buyer"
 
 
 def test_a_chain_that_does_not_answer_is_named_before_all_else(pair: TwoChains) -> None:

@@ -166,6 +166,15 @@ def test_what_was_written_survives_a_process_that_ends_without_closing(tmp_path:
     journal.close()
 
 
+def test_every_write_waits_for_the_disk(tmp_path: Path) -> None:
+    journal = LmdbJournal.open(tmp_path, KEY, chance())
+    flags = journal._environment._lmdb.flags()
+    assert flags["sync"]
+    assert flags["metasync"]
+    assert not flags["writemap"]
+    journal.close()
+
+
 def test_a_damaged_row_stops_the_relay(tmp_path: Path) -> None:
     journal = LmdbJournal.open(tmp_path, KEY, chance())
     journal.write([KeepPackage(id_of(1), PACKAGE, 5)])

@@ -33,8 +33,20 @@ def test_messages_are_carried_at_once_and_in_order_and_acknowledged(pair: TwoCha
     assert kinds(relay, ASSETS).count("apply_messages") <= 2
 
 
+def test_messages_whose_batch_was_lost_are_carried_again(pair: TwoChains) -> None:
+    relay = HarnessRelay(pair)
+    run(pair, [relay], seconds=1)
+    pair.books.offer(pair.books.signed("place_hold", hold_on("lot-1"), author_of("regulator")))
+    relay.trouble.batches_lost = 100
+    run(pair, [relay], seconds=3)
+    assert pair.assets.ledger.header.inbox_last == 0
+    relay.trouble.batches_lost = 0
+    run(pair, [relay], seconds=8)
+    assert pair.assets.ledger.header.inbox_last == 1
+
+
 def test_many_messages_are_carried_without_gaps_in_bounded_operations(pair: TwoChains) -> None:
-    policy = Policy(messages_bytes_max=2_000, imports_max=2, batches_in_flight_max=1)
+    policy = Policy(messages_bytes_max=2_000, imports_max=2)
     relay = HarnessRelay(pair, policy=policy)
     for number in range(60):
         hold = hold_on("lot-1")

@@ -1,0 +1,244 @@
+"""The audit of stopped nodes: whatever differs on one disk is found, and the node is named."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bizchain.v1 import operation_pb2 as pb
+from common.crypto.digest import sha256
+from common.crypto.keyfile import load_signing_key
+from common.crypto.signing import SigningKey, sign, verify
+from common.deadline import UNIX_MS_MAX
+from common.encoding import encode
+from common.errors import Refused
+from common.ledger.block import Block
+from common.ledger.certificate import Certificate, HeaderVote, VoteSignature, vote_digest
+from common.ledger.compose import Author, compose
+from common.ledger.holds import HOLD, Hold, Holds
+from common.ledger.identity import PARTY
+from common.ledger.ledger import BUCKET_ROW, CERTIFICATE_ROW, HEADER_ROW, Ledger
+from common.ledger.transition import parse_all
+from common.node.folder import OpenNode, open_node
+from common.raft.messages import NO_VOTE, Entry, HardState
+from common.storage.folder import FolderReason, open_folder, read_identity
+from common.storage.ports import LogStore, LogWrite, SigningRecord, StateStore
+from relay.audit.chains import CHAINS
+from relay.audit.findings import AuditReport, Violated
+from relay.audit.folders import audit_folders
+from relay.devnet.founding import PLATFORM
+from relay.devnet.layout import DataFolder
+from relay.devnet.provision import provision
+
+NOW = 1_800_000_000_000
+BLOCKS = 3
+KEPT = ("assetchain-core", "bizchain-bank", "bizchain-core", "bizchain-logistics")
+"""Two nodes that agree and one to be changed are enough; so is one of the other chain."""
+CHANGED = "bizchain-core"
+
+Stores = Callable[[LogStore, StateStore], None]
+
+
+def propose(data: DataFolder, chain_id: bytes, number: int) -> bytes:
+    """A signed transaction of the founding administrator."""
+    party = pb.ProposeParty(
+        party_id=f"party-{number}",
+        name="somebody",
+        roles=[pb.RoleGrant(role="buyer", until_unix_ms=UNIX_MS_MAX)],
+        users=[pb.User(user_id="clerk", public_key=SigningKey(sha256(b"clerk")).public_key)],
+    )
+    return compose(
+        chain_id,
+        pb.Operation(propose_party=party),
+        request_id=number.to_bytes(16, "big"),
+        valid_until_unix_ms=NOW + 60_000,
+        author=Author(PLATFORM, load_signing_key(data.keys.user(PLATFORM, "maker"))),
+    ).raw
+
+
+def certificate(ledger: Ledger, keys: dict[str, SigningKey]) -> Certificate:
+    header, digest = ledger.header, ledger.header_hash
+    votes: list[VoteSignature] = []
+    for node_id, key in sorted(keys.items()):
+        vote = HeaderVote(ledger.chain_id, 0, header.epoch, header.height, 1, node_id, digest)
+        votes.append(VoteSignature(node_id, 1, sign(key, vote_digest(vote))))
+    return Certificate(0, header.epoch, header.height, digest, tuple(votes[:3]))
+
+
+def live(data: DataFolder, opened: OpenNode, keys: dict[str, SigningKey]) -> None:
+    """The life of a node, written to its folder: blocks agreed on, applied, signed, certified."""
+    chain = CHAINS[opened.settings.chain_name]
+    log, state = opened.data.open_log(), opened.data.open_state()
+    log.recover()
+    ledger = Ledger.open(chain, opened.genesis, state, verify)
+    for height in range(1, BLOCKS + 1):
+        raws = [propose(data, ledger.chain_id, height)] if chain.name == "bizchain" else []
+        block = Block(NOW + height, tuple(raws))
+        ledger.apply(height, block, parse_all(chain, block))
+        signing = SigningRecord(0, height, ledger.header_hash, 1)
+        entry = Entry(1, height, encode(block))
+        write = LogWrite(
+            hard_state=HardState(1, NO_VOTE),
+            entries=(entry,),
+            signing=signing if height < BLOCKS else None,
+        )
+        log.write([write])
+        ledger.certify(certificate(ledger, keys))
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    data = DataFolder(tmp_path_factory.mktemp("audit") / "data")
+    provision(data, base_port=30_000, now_unix_ms=NOW, random_bytes=secrets.token_bytes)
+    keys: dict[str, dict[str, SigningKey]] = {name: {} for name in CHAINS}
+    for folder in sorted(data.path.glob("nodes/*")):
+        key = load_signing_key(folder / "signing-key.pem")
+        keys[folder.name.partition("-")[0]][folder.name] = key
+    for folder in sorted(data.path.glob("nodes/*")):
+        if folder.name not in KEPT:
+            shutil.rmtree(folder)
+            continue
+        opened = open_node(folder)
+        with opened.data:
+            live(data, opened, keys[opened.settings.chain_name])
+    return data
+
+
+@contextmanager
+def changing(data: DataFolder, node_id: str) -> Iterator[tuple[LogStore, StateStore]]:
+    place = data.node(node_id) / "data"
+    with open_folder(place, read_identity(place)) as folder:
+        log = folder.open_log()
+        log.recover()
+        yield log, folder.open_state()
+
+
+def audit(data: DataFolder) -> AuditReport:
+    return audit_folders(data.path / "nodes", lambda *_: None, every_blocks=1)
+
+
+def test_nodes_that_agree_are_clean(stopped: DataFolder) -> None:
+    report = audit(stopped)
+    assert [(chain.name, chain.height, chain.final_height) for chain in report.chains] == [
+        ("bizchain", BLOCKS, BLOCKS),
+        ("assetchain", BLOCKS, BLOCKS),
+    ]
+    assert report.chains[0].nodes == tuple(name for name in KEPT if name.startswith("biz"))
+    assert (report.chains[0].transactions, report.chains[0].certificates) == (BLOCKS, BLOCKS)
+
+
+def another_party(_: LogStore, state: StateStore) -> None:
+    key = PARTY.key("party-1")
+    value = state.get(key)
+    assert value is not None
+    state.write([(key, value.replace(b"somebody", b"nobody_x"))])
+
+
+def a_party_less(_: LogStore, state: StateStore) -> None:
+    state.write([(PARTY.key("party-1"), None)])
+
+
+def a_hold_more(_: LogStore, state: StateStore) -> None:
+    holds = Holds((Hold("regulator", "c", "g", 1),))
+    state.write([(HOLD.key("party", "party-1"), encode(holds))])
+
+
+def a_window_row_less(_: LogStore, state: StateStore) -> None:
+    [(key, _value), *_rest] = state.scan(b"\x0b", limit=10)
+    state.write([(key, None)])
+
+
+def another_header(_: LogStore, state: StateStore) -> None:
+    key = HEADER_ROW + (1).to_bytes(8, "big")
+    value = state.get(key)
+    assert value is not None
+    state.write([(key, value[:-1] + bytes([value[-1] ^ 1]))])
+
+
+def a_forged_certificate(_: LogStore, state: StateStore) -> None:
+    key = CERTIFICATE_ROW + (2).to_bytes(8, "big")
+    value = state.get(key)
+    assert value is not None
+    state.write([(key, value[:-1] + bytes([value[-1] ^ 1]))])
+
+
+def another_bucket(_: LogStore, state: StateStore) -> None:
+    for key, value in state.scan(BUCKET_ROW, limit=100):
+        state.write([(key, value[:-1] + bytes([value[-1] ^ 1]))])
+
+
+def another_block(log: LogStore, _: StateStore) -> None:
+    log.write([LogWrite(entries=(Entry(1, BLOCKS, encode(Block(NOW + BLOCKS, ()))),))])
+
+
+def another_signature(log: LogStore, _: StateStore) -> None:
+    log.write([LogWrite(signing=SigningRecord(0, BLOCKS, sha256(b"another header"), 1))])
+
+
+CHANGES: list[tuple[Stores, str, int]] = [
+    (another_party, "state", BLOCKS),
+    (a_party_less, "state", BLOCKS),
+    (a_hold_more, "state", BLOCKS),
+    (a_window_row_less, "state", BLOCKS),
+    (another_header, "header", 1),
+    (a_forged_certificate, "certificate", 2),
+    (another_bucket, "storage", 0),
+    (another_block, "log", BLOCKS),
+    (another_signature, "signature", BLOCKS),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "invariant", "height"), CHANGES, ids=[change.__name__ for change, *_ in CHANGES]
+)
+def test_a_changed_disk_is_found_and_named(
+    stopped: DataFolder, tmp_path: Path, change: Stores, invariant: str, height: int
+) -> None:
+    data = DataFolder(tmp_path / "data")
+    shutil.copytree(stopped.path / "nodes", data.path / "nodes")
+    with changing(data, CHANGED) as stores:
+        change(*stores)
+    with pytest.raises(Violated) as caught:
+        audit(data)
+    finding = caught.value.finding
+    assert (finding.invariant, finding.place, finding.height) == (invariant, CHANGED, height)
+
+
+def test_the_first_node_is_believed_no_more_than_the_others(
+    stopped: DataFolder, tmp_path: Path
+) -> None:
+    data = DataFolder(tmp_path / "data")
+    shutil.copytree(stopped.path / "nodes", data.path / "nodes")
+    with changing(data, KEPT[1]) as stores:
+        another_block(*stores)
+    with pytest.raises(Violated, match=f"header: {KEPT[1]} at height {BLOCKS}"):
+        audit(data)
+
+
+def test_a_node_that_lags_is_no_violation(stopped: DataFolder, tmp_path: Path) -> None:
+    data = DataFolder(tmp_path / "data")
+    shutil.copytree(stopped.path / "nodes", data.path / "nodes")
+    with changing(data, CHANGED) as (_, state):
+        state.discard()
+    report = audit(data)
+    assert report.chains[0].height == BLOCKS
+    assert [note.partition(" ")[0] for note in report.notes] == [CHANGED]
+
+
+def test_running_and_missing_nodes_are_said_to_be(stopped: DataFolder, tmp_path: Path) -> None:
+    with changing(stopped, CHANGED), pytest.raises(Refused, match="is running") as caught:
+        audit(stopped)
+    assert caught.value.reason is FolderReason.FOLDER_IN_USE
+    with pytest.raises(Refused, match="no folder of a node of bizchain"):
+        audit(DataFolder(tmp_path))
+
+
+def test_a_replay_of_the_books_alone_is_not_asked_for(stopped: DataFolder, tmp_path: Path) -> None:
+    shutil.copytree(stopped.node(CHANGED), tmp_path / "nodes" / CHANGED)
+    with pytest.raises(Refused, match="no folder of a node of assetchain"):
+        audit(DataFolder(tmp_path))
