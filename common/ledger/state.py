@@ -18,6 +18,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from common.encoding import Canonical, decode_trusted, encode
 from common.errors import InvariantBroken
+from common.storage.ports import KEY_BYTES_MAX
 
 __all__ = [
     "Change",
@@ -145,6 +146,8 @@ class Reader:
         try:
             return cast("V | None", self._values[key])
         except KeyError:
+            if len(key) > KEY_BYTES_MAX:  # a stranger's name: no row has it, nobody remembers it
+                return None
             raw = self._raw(key)
             value = None if raw is None else decode_trusted(table.kind, raw)
             if not table.cached:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bizchain.v1 import operation_pb2 as business_pb
 from common.errors import CommonReason as Reason
 from common.errors import Refused
+from common.storage.ports import KEY_BYTES_MAX
 from tests.kit import cast
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
@@ -99,3 +100,15 @@ def test_holds_of_a_subject_that_is_not_there_yet_are_recorded() -> None:
     made.hold("lot", "l" * 64)
     made.carry()
     assert made.asset.ledger.header.inbox_last == made.business.ledger.header.outbox_last
+
+
+@pytest.mark.parametrize("name", ["commit_transfer", "settle_transfer", "approve_party"])
+def test_a_name_longer_than_any_key_is_not_remembered(name: str) -> None:
+    """Absent rows are remembered by key: strangers' names of 60 kB would fill the memory."""
+    side = furnished().business
+    payload = getattr(side.chain.operation_type(), name)
+    field = payload.DESCRIPTOR.fields[0]
+    longest = "x" * 60_000 if field.type == FieldDescriptor.TYPE_STRING else bytes(60_000)
+    setattr(payload, field.name, longest)
+    run(side, "operator", name, payload)
+    assert max(map(len, side.ledger.state._values)) <= KEY_BYTES_MAX
