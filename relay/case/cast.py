@@ -69,7 +69,7 @@ def author_of(keys: KeyFolder, party_id: str, user_id: str) -> Author:
 def party_id_from(name: str, number: int, otherwise: str) -> str:
     """A party id made of the first words of an organisation's name, or of another word.
 
-    "Baihe Steel Works Co., Ltd.", 3 is baihe-steel-works-c3.
+    "Baihe Steel Works Co., Ltd.", 3 is baihe-steel-works-co-c3.
     """
     words = re.sub(r"[^a-z0-9]+", " ", name.lower()).split()
     stem = ""
