@@ -1,6 +1,7 @@
 """Node processes on this machine, made and kept as `wutong up` does, with ledgers loaded in bulk.
 
-    async with deployed(folder, population, ("bizchain",)) as deployment:
+    data = prepare(folder, population, ("bizchain",))
+    async with deployed(data, ("bizchain",)) as deployment:
         await deployment.groups()                   # process ids: leader, followers
 
 The rows are built into the first node's folder; the others get a copy of its state, which is the
@@ -42,8 +43,8 @@ __all__ = [
     "Deployment",
     "app_of",
     "client_of",
+    "copy_of_one_node",
     "deployed",
-    "load",
     "prepare",
     "relay_of",
 ]
@@ -97,17 +98,38 @@ class Deployment:
         return found
 
 
+def prepare(folder: Path, population: Population, chains: Sequence[str]) -> DataFolder:
+    """A new data folder whose ledgers of these chains begin with the population."""
+    data = DataFolder(folder / "data")
+    provision(
+        data,
+        base_port=free_base_port(BASE_PORT),
+        now_unix_ms=time.time_ns() // 1_000_000,
+        random_bytes=os.urandom,
+    )
+    for chain in chains:
+        _load(data, chain, population)
+    return data
+
+
+def copy_of_one_node(data: DataFolder, chain: str, folder: Path) -> DataFolder:
+    """A data folder with a copy of one node of this chain, and nothing else that could run."""
+    copy = DataFolder(folder / "data")
+    node_id = load_network(data.network).chain(chain).nodes[0].node_id
+    copy.node(node_id).parent.mkdir(parents=True)
+    _copy(data.network, copy.network)
+    _copy(data.node(node_id), copy.node(node_id))
+    return copy
+
+
 @asynccontextmanager
 async def deployed(
-    folder: Path, population: Population, chains: Sequence[str], *, profiled: str = ""
+    data: DataFolder, chains: Sequence[str], *, profiled: str = ""
 ) -> AsyncIterator[Deployment]:
-    """Nodes of one chain, or of both with a relay, in a new data folder.
+    """The nodes of one chain, or of both with a relay, running.
 
     The process `profiled` writes a profile into the folder as it ends.
     """
-    data = prepare(folder)
-    for chain in chains:
-        await asyncio.to_thread(load, data, chain, population)
     network = load_network(data.network)
     processes = [
         _node(data, chain, node.node_id, profiled)
@@ -124,33 +146,6 @@ async def deployed(
         for chain in chains:
             await deployment.leader(chain)
         yield deployment
-
-
-def prepare(folder: Path) -> DataFolder:
-    """A new data folder: keys, geneses, empty nodes."""
-    data = DataFolder(folder / "data")
-    provision(
-        data,
-        base_port=free_base_port(BASE_PORT),
-        now_unix_ms=time.time_ns() // 1_000_000,
-        random_bytes=os.urandom,
-    )
-    return data
-
-
-def load(data: DataFolder, chain: str, population: Population) -> None:
-    """Make height 0 with this population in the folder of every node of a chain."""
-    folders = {
-        name: [data.node(node.node_id) for node in load_network(data.network).chain(name).nodes]
-        for name in BOTH_CHAINS
-    }
-    [other] = [name for name in BOTH_CHAINS if name != chain]
-    rows = population.business_rows() if chain == BOTH_CHAINS[0] else population.asset_rows()
-    first, *others = folders[chain]
-    _build(first, chain, chained(rows, link_rows(_genesis(folders[other][0]))))
-    for target in others:
-        for part in STATE_PARTS:
-            _copy(first / DATA_FOLDER / part, target / DATA_FOLDER / part)
 
 
 def client_of(data: DataFolder, chain: str) -> LedgerClient:
@@ -175,6 +170,21 @@ def _app_place(chain: str) -> str:
     return f"{chain}.node:APP"
 
 
+def _load(data: DataFolder, chain: str, population: Population) -> None:
+    """Make height 0 with this population in the folder of every node of a chain."""
+    folders = {
+        name: [data.node(node.node_id) for node in load_network(data.network).chain(name).nodes]
+        for name in BOTH_CHAINS
+    }
+    [other] = [name for name in BOTH_CHAINS if name != chain]
+    rows = population.business_rows() if chain == BOTH_CHAINS[0] else population.asset_rows()
+    first, *others = folders[chain]
+    _build(first, chain, chained(rows, link_rows(_genesis(folders[other][0]))))
+    for target in others:
+        for part in STATE_PARTS:
+            _copy(first / DATA_FOLDER / part, target / DATA_FOLDER / part)
+
+
 def _genesis(folder: Path) -> Genesis:
     return decode(Genesis, (folder / GENESIS_FILE).read_bytes())
 
@@ -190,8 +200,8 @@ def _build(folder: Path, chain: str, rows: Iterable[tuple[bytes, bytes]]) -> Non
 
 def _copy(source: Path, target: Path) -> None:
     """A copy in place of what is there; holes of a file stay holes."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.unlink(missing_ok=True)
+    if target.is_dir():
+        shutil.rmtree(target)
     subprocess.run(
         ["cp", "-r", "--sparse=always", "--no-target-directory", source, target], check=True
     )

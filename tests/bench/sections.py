@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench import etcd, postgresql
-from tests.bench.deployment import BOTH_CHAINS, Deployment, deployed, load, prepare
-from tests.bench.ledger_path import LedgerCost, measure_ledger
+from tests.bench.deployment import BOTH_CHAINS, Deployment, copy_of_one_node, deployed, prepare
+from tests.bench.ledger_path import measure_ledger
 from tests.bench.machine import private_megabytes
 from tests.bench.measures import Cell, Run
 from tests.bench.payments import CHAIN, Load, measure_payments
@@ -33,7 +33,8 @@ async def run_payments(plan: Plan, results: Results, tell: Tell) -> None:
     """Payments at every load, on a ledger of the smallest size."""
     population = Population(plan.accounts)
     with _folder() as folder:
-        async with deployed(folder, population, (CHAIN,)) as deployment:
+        data = prepare(folder, population, (CHAIN,))
+        async with deployed(data, (CHAIN,)) as deployment:
             for each in plan.payments:
                 results.payments.append(
                     await _payments_cell(plan, deployment, population, each, tell)
@@ -44,13 +45,14 @@ async def run_transfers(plan: Plan, results: Results, tell: Tell) -> None:
     """Transfers through the relay, one and many at a time."""
     population = Population(plan.accounts)
     with _folder() as folder:
-        async with deployed(folder, population, BOTH_CHAINS) as deployment:
+        data = prepare(folder, population, BOTH_CHAINS)
+        async with deployed(data, BOTH_CHAINS) as deployment:
             groups = await deployment.groups()
             for in_flight in plan.transfers_in_flight:
 
                 async def run(in_flight: int = in_flight) -> Run:
                     return await measure_transfers(
-                        deployment.data, population, in_flight, plan.transfer_window, groups
+                        data, population, in_flight, plan.transfer_window, groups
                     )
 
                 results.transfers.append(await _cell(plan, "transfers", str(in_flight), run, tell))
@@ -61,12 +63,17 @@ async def run_growth(plan: Plan, results: Results, tell: Tell) -> None:
     """The same load on ledgers of rising size, and what a transaction costs there by stage."""
     for accounts in plan.growth_accounts:
         population = Population(accounts)
-        tell(f"growth: {accounts:,} accounts")
-        cost, load_seconds = _ledger_cost(population, plan.ledger_blocks)
         with _folder() as folder:
             began = time.monotonic()
-            async with deployed(folder, population, (CHAIN,)) as deployment:
-                start_seconds = time.monotonic() - began - load_seconds
+            data = prepare(folder, population, (CHAIN,))
+            load_seconds = time.monotonic() - began
+            with _folder() as scratch:
+                copy = copy_of_one_node(data, CHAIN, scratch)
+                cost = measure_ledger(copy, population, plan.ledger_blocks)
+            tell(f"growth: {accounts:,} accounts: {cost.ledger_us:,.0f} us of CPU in the ledger")
+            began = time.monotonic()
+            async with deployed(data, (CHAIN,)) as deployment:
+                start_seconds = time.monotonic() - began
                 cell = await _payments_cell(plan, deployment, population, plan.growth_load, tell)
                 memory_mb = _memory(deployment, (CHAIN,))
         results.growth.append(Growth(accounts, load_seconds, start_seconds, cell, memory_mb, cost))
@@ -128,16 +135,6 @@ async def _cell(
     cell = Cell(name, [await run() for _ in range(plan.runs)])
     tell(f"{section}: {name}: {cell.rate:,.0f} a second, p50 {cell.p50_ms:,.1f} ms")
     return cell
-
-
-def _ledger_cost(population: Population, blocks: int) -> tuple[LedgerCost, float]:
-    """The cost by stage, and the seconds it took to load the ledgers of all nodes."""
-    with _folder() as folder:
-        began = time.monotonic()
-        data = prepare(folder)
-        load(data, CHAIN, population)
-        load_seconds = time.monotonic() - began
-        return measure_ledger(data, population, blocks), load_seconds
 
 
 def _memory(deployment: Deployment, chains: tuple[str, ...]) -> dict[str, float]:
