@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from common.errors import CommonReason, Refused
 from common.transfer.machine import Outcome, Role, outcome_of
 from common.transfer.terms import read_terms
@@ -19,6 +21,7 @@ from relay.inputs import (
     OpenTransfers,
     OperationResult,
     Outbox,
+    Package,
     PackageReceived,
     Recovered,
     SeenRecord,
@@ -203,7 +206,7 @@ class Reconciler:
         if transfer is None or ended:
             transfer = self._started(received, self.now_unix_ms)
         before = transfer.package
-        transfer.package = merge(before, received.package) if before else received.package
+        transfer.package = _joined(transfer, received.package)
         transfer.terms_bytes = received.package.terms
         transfer.terms = read_terms(received.package.terms)
         transfer.own = True
@@ -366,3 +369,18 @@ class Reconciler:
             if missing is not None:
                 fetches.append(FetchOutbox(queue.chain, missing))
         return fetches
+
+
+def _joined(transfer: Transfer, handed: Package) -> Package:
+    """What was kept and what is handed over now, together.
+
+    Anybody who knows the terms can hand over signatures of a key of its own in another's name. So
+    those that are kept stay, until the chains have refused them.
+    """
+    kept = transfer.package
+    if kept is None:
+        return handed
+    joined = merge(kept, handed) if transfer.quarantine else merge(handed, kept)
+    if transfer.decline_refused and handed.decline is not None:
+        return replace(joined, decline=handed.decline)
+    return joined
