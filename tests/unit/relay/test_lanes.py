@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from common.v1.transfer_pb2 import ApplyMessages
 from relay.effects import Scan
 from relay.inputs import ChainView
 from relay.reconciler import Policy
@@ -46,20 +49,24 @@ def test_messages_whose_batch_was_lost_are_carried_again(pair: TwoChains) -> Non
 
 
 def test_many_messages_are_carried_without_gaps_in_bounded_operations(pair: TwoChains) -> None:
-    policy = Policy(messages_bytes_max=2_000, imports_max=2)
-    relay = HarnessRelay(pair, policy=policy)
+    policy = Policy(messages_bytes_max=8_000, imports_max=1)
     for number in range(60):
         hold = hold_on("lot-1")
         hold.case_id = f"c-{number}"
         pair.books.offer(pair.books.signed("place_hold", hold, author_of("regulator")))
         if number % 10 == 9:
             pair.tick(50)
+    relay = HarnessRelay(pair, policy=policy)
     run(pair, [relay], seconds=10)
     assert pair.assets.ledger.header.inbox_last == 60
-    sizes = [
-        one.payload.ByteSize() for _, _, one in relay.submitted if one.kind == "apply_messages"
-    ]
-    assert max(sizes) < 4_000
+    applied = [one.payload for _, _, one in relay.submitted if one.kind == "apply_messages"]
+    assert max(one.ByteSize() for one in applied) < 12_000
+    carried = [ApplyMessages.FromString(one.SerializeToString()) for one in applied]
+    assert sum(len(one.messages) for one in carried) == 60, "each is sent once"
+    imports = Counter(
+        at for at, name, one in relay.submitted if (name, one.kind) == (ASSETS, "import_header")
+    )
+    assert max(imports.values()) <= policy.imports_max * policy.batches_in_flight_max
 
 
 def test_a_hold_recorded_before_a_reservation_beats_the_trade(pair: TwoChains) -> None:

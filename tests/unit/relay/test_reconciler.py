@@ -97,7 +97,7 @@ def test_an_expired_transfer_returns_both_legs(pair: TwoChains) -> None:
 
 
 def test_a_relay_whose_clock_is_slow_expires_by_the_blocks_of_the_decider(pair: TwoChains) -> None:
-    relay = HarnessRelay(pair)
+    relay = HarnessRelay(pair, policy=Policy(recheck_min_ms=120_000))
     relay.clock_behind_ms = 3_600_000
     transfer_id = relay.hand_over(pair.package(pair.trade(seconds=8), custody=False))
     run(pair, [relay], seconds=30)
