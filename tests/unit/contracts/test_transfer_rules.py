@@ -368,7 +368,9 @@ def test_messages_come_in_order_and_once() -> None:
     def apply(*chosen: EventProof) -> tuple[Reason | None, int]:
         before = pair.asset.ledger.header.inbox_last
         refused = pair.asset.do(apply_messages=ApplyMessages(messages=chosen))
-        return refused, pair.asset.ledger.header.inbox_last - before
+        advanced = pair.asset.ledger.header.inbox_last - before
+        assert len(pair.asset.events(pair.asset.height, "message-applied")) == advanced
+        return refused, advanced
 
     first, second, third = proofs
     assert apply(second) == (CommonReason.MESSAGE_OUT_OF_ORDER, 0)
