@@ -104,7 +104,13 @@ def test_the_certificate_of_another_height_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"rubbish", encode(Block(START_UNIX_MS, ())), encode(Block(0, (b"x" * 70_000,)))]
+    "body",
+    [
+        b"",
+        b"rubbish",
+        encode(Block(START_UNIX_MS, ())),
+        encode(Block(START_UNIX_MS + 2, (b"x" * 70_000,))),
+    ],
 )
 def test_a_block_no_node_may_hold_is_found(body: bytes) -> None:
     live, shown = chain_of_deposits()
