@@ -63,6 +63,9 @@ REQUEST_VALID_MS = 30_000
 LAST_DEADLINE_US = 66 * SECOND_US
 HAND_OVER_AGAIN_US = 7 * SECOND_US
 HAND_OVERS_MAX = 4
+CLOSING_EVERY = 2
+"""In one of so many worlds a party is closed while it is owed something."""
+NEVER_US = 1 << 60
 
 KINDS = {
     "prompt": 40,
@@ -133,6 +136,7 @@ class Market:
         self._lots: list[tuple[str, str]] = []
         self._buyers = list(BUYERS)
         self._references = 0
+        self._close_after_us = NEVER_US
         self._others: list[Carrier] = []
         oracle.on_event = self._happened
 
@@ -182,8 +186,8 @@ class Market:
             self._at(self._random.randrange(until_us // 8, until_us), self._hold)
         for _ in range(self._random.randint(1, 3)):
             self._at(self._random.randrange(until_us // 4, until_us), self._move_title)
-        if self._world.chance(400):
-            self._at(self._random.randrange(until_us // 2, until_us), self._close_somebody)
+        if self._world.seed % CLOSING_EVERY == 0:
+            self._close_after_us = self._random.randrange(until_us // 3, until_us * 2 // 3)
         self._at(until_us * 2 // 3, self._top_up)
 
     def _at(self, time_us: int, action: Callable[[], None]) -> None:
@@ -204,6 +208,10 @@ class Market:
             deal = self.deals.get(record.transfer_id)
             if record.state == TransferState.RESERVED and deal and deal.kind == "committed by hand":
                 self._later(0, 6_000, partial(self._commit, deal))
+            closes = record.state == TransferState.COMMITTED and record.flow == "X2"
+            if closes and deal and self._world.now_us > self._close_after_us:
+                self._close_after_us = NEVER_US
+                self._close(deal.agreement.decider.owner)  # its money is still on the way
 
     def _top_up(self) -> None:
         """See to it that enough is traded in every world."""
@@ -328,11 +336,7 @@ class Market:
 
         self._send(BUSINESS, regulator, "place_hold", place, placed)
 
-    def _close_somebody(self) -> None:
-        """A party is closed, best while something is on its way to it."""
-        open_ones = [self.deals[known] for known in self._oracle.open_transfers()]
-        owners = [deal.agreement.decider.owner for deal in open_ones]
-        party = self._random.choice(owners or [BUYERS[-1]])
+    def _close(self, party: str) -> None:
         payload = business_pb.CloseParty(party_id=party)
         self._send(BUSINESS, author("platform", "maker"), "close_party", payload)
 

@@ -32,8 +32,9 @@ SETTINGS = dataclasses.replace(SIMULATION_SETTINGS, tick_ms=600, election_ticks_
 """A slower tick: most of what nodes say in a minute is that they are there."""
 RELAYS = ("relay-1", "relay-2")
 LYING_RELAY = "relay-3"
-LYING_RELAY_PERMILLE = 350
-LYING_NODE_PERMILLE = 250
+LYING_RELAY_EVERY = 3
+LYING_NODE_EVERY = 4
+"""In one of so many worlds a relay, or a node, is dishonest."""
 DISHONEST_US = 20 * SECOND_US
 """How long a world with a dishonest node goes on after it is healed."""
 
@@ -82,14 +83,14 @@ class _Simulation:
             BUSINESS: self._cluster(BUSINESS_CHAIN, founding.business),
             ASSET: self._cluster(ASSET_CHAIN, founding.asset),
         }
-        if world.chance(LYING_NODE_PERMILLE):
+        if seed % LYING_NODE_EVERY == 0:
             self._corrupt_node(world.random.choice((BUSINESS, ASSET)))
         clusters = list(self.clusters.values())
         self.relays = [
             SimulatedRelay(name, world, self.network, clusters, self.oracle) for name in RELAYS
         ]
         self.market = Market(world, self.network, self.clusters, self.relays, self.oracle)
-        self.liars = [self._lying_relay()] if world.chance(LYING_RELAY_PERMILLE) else []
+        self.liars = [self._lying_relay()] if seed % LYING_RELAY_EVERY == 0 else []
         self.disasters = Disasters(world, self.network, clusters, self.relays, self.oracle)
 
     def _corrupt_node(self, chain: str) -> None:
@@ -97,6 +98,8 @@ class _Simulation:
         cluster, random = self.clusters[chain], self.world.random
         node_id = random.choice(sorted(cluster.nodes))
         ways = frozenset(random.sample(LYING_WAYS, random.randint(1, len(LYING_WAYS))))
+        if self.world.seed % (2 * LYING_NODE_EVERY) == 0:
+            ways = frozenset({"answers"})  # the chain goes on, and so must everybody
         self.world.note(node_id, f"lies in its {sorted(ways)}")
         liar = LyingNode(cluster, node_id, key_of(node_id), self.oracle, ways)
         cluster.nodes[node_id] = liar

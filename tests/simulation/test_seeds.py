@@ -34,12 +34,12 @@ FLOORS = {
     "relay crashes": 8,
     "journals lost": 2,
     "holds": 40,
-    "pots filled": 1,
+    "pots filled": 2,
     "requests refused": 5,
     "attacks of a relay": 200,
     "attacks refused by a chain": 100,
-    "lies of a node": 50,
-    "lies seen through": 5,
+    "lies of a node": 100,
+    "lies seen through": 20,
 }
 """What at least happens in the worlds of one test: an empty simulation proves nothing."""
 
