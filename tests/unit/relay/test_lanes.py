@@ -48,8 +48,11 @@ def test_messages_whose_batch_was_lost_are_carried_again(pair: TwoChains) -> Non
     assert pair.assets.ledger.header.inbox_last == 1
 
 
-def test_many_messages_are_carried_without_gaps_in_bounded_operations(pair: TwoChains) -> None:
-    policy = Policy(messages_bytes_max=8_000, imports_max=1)
+@pytest.mark.parametrize(("bytes_max", "imports_max"), [(2_000, 64), (48_000, 1)])
+def test_many_messages_are_carried_without_gaps_in_bounded_operations(
+    pair: TwoChains, bytes_max: int, imports_max: int
+) -> None:
+    policy = Policy(messages_bytes_max=bytes_max, imports_max=imports_max)
     for number in range(60):
         hold = hold_on("lot-1")
         hold.case_id = f"c-{number}"
@@ -60,7 +63,7 @@ def test_many_messages_are_carried_without_gaps_in_bounded_operations(pair: TwoC
     run(pair, [relay], seconds=10)
     assert pair.assets.ledger.header.inbox_last == 60
     applied = [one.payload for _, _, one in relay.submitted if one.kind == "apply_messages"]
-    assert max(one.ByteSize() for one in applied) < 12_000
+    assert max(one.ByteSize() for one in applied) < bytes_max + 500
     carried = [ApplyMessages.FromString(one.SerializeToString()) for one in applied]
     assert sum(len(one.messages) for one in carried) == 60, "each is sent once"
     imports = Counter(
