@@ -19,6 +19,7 @@ SERVES = """
     import json, os, sys
     print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)
     sys.stdin.read()
+    print("ended as told", file=sys.stderr)
 """
 DIES = """
     import sys
@@ -54,6 +55,7 @@ async def test_children_serve_and_stop_when_their_input_closes(tmp_path: Path) -
         pids = [supervisor.pid(name) for name in names]
         assert [supervisor.ready_line(name)["pid"] for name in names] == pids
     assert not any(alive(pid) for pid in pids if pid is not None)
+    assert [(tmp_path / f"{name}.log").read_text() for name in names] == ["ended as told\n"] * 3
 
 
 async def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
@@ -73,10 +75,13 @@ async def test_a_killed_child_stays_down_until_it_is_brought_back(tmp_path: Path
         await supervisor.ready()
         await supervisor.kill("a")
         assert supervisor.pid("a") is None
-        assert supervisor.ready_count == 1
+        await supervisor.kill("b")
+        supervisor.bring_back("b")
+        await supervisor.ready("b")
+        assert (supervisor.starts("a"), supervisor.ready_count) == (1, 1)
         supervisor.bring_back("a")
         await supervisor.ready()
-        assert (supervisor.starts("a"), supervisor.starts("b")) == (2, 1)
+        assert (supervisor.starts("a"), supervisor.starts("b")) == (2, 2)
 
 
 async def test_a_child_that_dies_too_often_is_given_up_with_its_last_words(tmp_path: Path) -> None:
