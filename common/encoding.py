@@ -26,9 +26,7 @@ from common.errors import CommonReason, Refused
 __all__ = ["Canonical", "Malformed", "decode", "encode"]
 
 
-class Canonical(
-    msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False
-):
+class Canonical(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
     """Base of every value with a canonical encoding. Immutable; fields are positional.
 
     Made of immutable parts it can hold no cycle, so the garbage collector need not look for one.

@@ -127,7 +127,7 @@ def assert_secrets_went_to_the_decider_in_time(
         for relay in relays:
             for time, chain, operation in relay.submitted:
                 if agreement.secret in operation.payload.SerializeToString():
-                    if operation.kind == "import_header" or operation.kind == "settle_transfer":
+                    if operation.kind in {"import_header", "settle_transfer"}:
                         continue  # a proof of COMMIT shows it, as everybody may then know
                     assert chain == relay.pair.assets.name
                     guard = agreement.terms.deadline_unix_ms - POLICY.secret_guard_ms
