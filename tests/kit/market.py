@@ -68,6 +68,11 @@ class Market:
     def deal(self, number: int) -> Agreement | None:
         return self.deals[-1 - number % len(self.deals)] if self.deals else None
 
+    def deal_in(self, number: int, *wanted: tuple[TransferState, TransferState]) -> Agreement:
+        """A transfer that stands so on the two chains, or any where there is none."""
+        found = [deal for deal in self.deals if self.pair.states(deal) in wanted] or self.deals
+        return found[-1 - number % len(found)]
+
     # --- transfers
 
     def agreed(self, deal: Agreement, steps: int) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import TitleLeg, TitleMove
@@ -39,10 +40,11 @@ from common.ledger.transaction import Transaction
 from common.ledger.transition import Parsed
 from common.transfer.machine import TRANSFER, TransferRow, TransferState
 from common.transfer.pots import POT
+from common.transfer.terms import consent_digest, decline_digest
 from relay.agreement import Agreement
 from tests.kit import cast
 from tests.kit.pair import Pair
-from tests.kit.side import Side, reason
+from tests.kit.side import Side, reason, verify
 
 S = TransferState
 ALLOWED = {
@@ -61,6 +63,9 @@ MOVES = {
     "pay_cash", "withdraw_cash", "cancel_receipt", "claim_transfer",
 }  # fmt: skip
 """Operations that move something a hold may lie on."""
+
+AGREED = {"reserve_transfer", "reserve_and_commit_transfer", "decline_transfer"}
+"""Operations that a party of the transfer must have signed for."""
 
 Subject = tuple[str, str]
 
@@ -120,6 +125,7 @@ class Oracle:
     def _after(self, side: Side, parsed: Sequence[Parsed], applied: AppliedBlock) -> None:
         self.is_content = False
         self._effects_are_single(parsed, applied)
+        self._owners_have_agreed(side, parsed, applied)
         self._holds_are_obeyed(side, parsed, applied)
         self._read_events(side, applied.height)
         self._records_move_as_allowed(side, applied.height)
@@ -146,6 +152,31 @@ class Oracle:
             elif not refused and isinstance(transaction, Transaction) and transaction.sender:
                 self._effects[receipt.transaction_id] += 1
                 assert self._effects[receipt.transaction_id] == 1, "B16: a second effect"
+
+    def _owners_have_agreed(
+        self, side: Side, parsed: Sequence[Parsed], applied: AppliedBlock
+    ) -> None:
+        """Nothing is reserved without its owner's consent, nor ended without a named party's."""
+        for transaction, receipt in zip(parsed, applied.receipts, strict=True):
+            if receipt.code or not isinstance(transaction, Transaction):
+                continue
+            operation: Any = transaction.payload
+            if transaction.kind not in AGREED or self._was_done(side, transaction):
+                continue
+            deal = self.deals[self._row_of(side, transaction).record.transfer_id]
+            leg = deal.follower if side is self.pair.business else deal.decider
+            if transaction.kind == "decline_transfer":
+                claims, allowed = [operation.party], {deal.terms.secret_holder, leg.owner}
+                digest = decline_digest
+            else:
+                claims, allowed = list(operation.consents), {leg.owner}
+                digest = consent_digest
+            assert any(
+                claim.party in allowed
+                and claim.public_key in _keys_of(claim.party)
+                and verify(claim.public_key, digest(deal.transfer_id, claim.party), claim.signature)
+                for claim in claims
+            ), f"{transaction.kind} without a word of {sorted(allowed)}"
 
     # --- holds
 
@@ -238,9 +269,7 @@ class Oracle:
 
     def _was_done(self, side: Side, transaction: Transaction) -> bool:
         """Accepted because it was done before: nothing started."""
-        if transaction.kind not in {
-            "reserve_transfer", "commit_transfer", "reserve_and_commit_transfer",
-        }:  # fmt: skip
+        if transaction.kind not in {*AGREED, "commit_transfer"}:
             return False
         row = self._row_of(side, transaction)
         before = self._rows[side.name].get(row.record.transfer_id)
@@ -250,7 +279,8 @@ class Oracle:
         operation = transaction.payload
         for transfer_id, row in _transfers(side):
             named = getattr(operation, "transfer_id", None) or None
-            if named == transfer_id or (named is None and row.terms == operation.terms):  # type: ignore[attr-defined]
+            same_terms = row.terms == getattr(operation, "terms", None)
+            if named == transfer_id or (named is None and same_terms):
                 return row
         raise AssertionError("an accepted operation has a row")
 
@@ -432,6 +462,10 @@ class Oracle:
 
 def _transfers(side: Side) -> Iterable[tuple[bytes, TransferRow]]:
     return ((key[1:], row) for key, row in side.ledger.state.scan(TRANSFER))
+
+
+def _keys_of(party_id: str) -> list[bytes]:
+    return [user.public_key for user in cast.party(party_id, "buyer").users]
 
 
 def _parts(key: bytes) -> tuple[str, str]:

@@ -74,7 +74,9 @@ FLOORS = {
     "deposit_cash: REQUEST_ID_REUSED": 3,
     "import_header: BAD_CERTIFICATE": 20,
     "reserve_and_commit_transfer: SUBJECT_HELD": 3,
-    "reserve_transfer: HASH_LOCK_USED": 5,
+    "commit_transfer: SUBJECT_HELD": 3,
+    "settle_transfer: PROOF_MISMATCH": 3,
+    "reserve_transfer: HASH_LOCK_USED": 3,
 }
 """How often one run must at least see each of what it is for: an empty machine cannot pass."""
 
@@ -102,7 +104,7 @@ class Ledgers(Market, RuleBasedStateMachine):
     @rule(
         number=small, buyer=names, quantity=st.integers(1, 400), amount=st.integers(1, 300_000),
         within=st.sampled_from([10_000, 60_000, 60_000, 120_000]), two_step=st.booleans(),
-        reuse=seldom, steps=progress,
+        reuse=st.sampled_from([False, False, True]), steps=progress,
     )  # fmt: skip
     def agree_on_trade(
         self, number: int, buyer: str, quantity: int, amount: int, within: int, two_step: bool,
@@ -193,15 +195,15 @@ class Ledgers(Market, RuleBasedStateMachine):
         )
         self.say(self.pair.business, "regulator", kind, operation, withhold=withhold)
 
-    @rule(number=recent, steps=st.integers(1, 3), what=st.sampled_from(["party", "receipt", "lot"]),
-          carried=st.booleans(), late=st.booleans(), lift=often)  # fmt: skip
+    @rule(number=recent, steps=st.integers(0, 2), what=st.sampled_from(["party", "receipt", "lot"]),
+          asset=st.sampled_from([S.NONE, S.RESERVED, S.RESERVED, S.COMMITTED]),
+          carried=st.booleans(), late=seldom, lift=often)  # fmt: skip
     def hold_what_is_on_its_way(
-        self, number: int, steps: int, what: str, carried: bool, late: bool, lift: bool
-    ) -> None:
+        self, number: int, steps: int, what: str, asset: TransferState, carried: bool, late: bool,
+        lift: bool,
+    ) -> None:  # fmt: skip
         """A hold comes between two steps of a transfer; relays tell the other chain, or do not."""
-        deal = self.deal(number)
-        if deal is None:
-            return
+        deal = self.deal_in(number, (S.RESERVED, asset))
         self.bring(deal, steps)
         subject = self.oracle.subject_of(deal, what)
         self.pair.hold(what, subject, "3")
@@ -209,7 +211,9 @@ class Ledgers(Market, RuleBasedStateMachine):
             self.pair.asset.block(at=self.pair.asset.now + 29_900)
         if carried:
             self.pair.carry()
-        self.bring(deal, 3)
+        side, kind, operation = self.next_of(deal)
+        self.say(side, "", kind, operation)
+        self.bring(deal, 2)
         if lift:
             self.pair.lift(what, subject, "3")
 
@@ -303,9 +307,9 @@ class Ledgers(Market, RuleBasedStateMachine):
     @rule(number=recent, other=recent, early=st.booleans())
     def settle_with_another_proof(self, number: int, other: int, early: bool) -> None:
         """With the proof of another transfer, of an earlier record, or of the follower itself."""
-        deal, donor = self.deal(number), self.deal(other)
-        if deal is None or donor is None:
-            return
+        deal = self.deal_in(number, (S.RESERVED, S.NONE), (S.RESERVED, S.RESERVED))
+        donor = self.deal_in(other, (S.SETTLED, S.COMMITTED), (S.RELEASED, S.ABORTED))
+        self.pair.carry_to(self.pair.business)
         operation = self.pair.settlement(donor)
         operation.transfer_id = deal.transfer_id
         proof = self.pair.asset.record_proof(deal.transfer_id, 0) if early else None

@@ -171,7 +171,8 @@ class LyingRelay:
         seen = self._random.choice(self._seen)
         transfer_id = getattr(seen.payload, "transfer_id", b"") or self._random.randbytes(32)
         if getattr(seen.payload, "terms", b""):
-            transfer_id = transfer_id_of(read_terms(seen.payload.terms))  # type: ignore[attr-defined]
+            terms = seen.payload.terms  # type: ignore[attr-defined]
+            transfer_id = transfer_id_of(read_terms(terms))
         state = self._random.choice((TransferState.COMMITTED, TransferState.ABORTED))
         record = TransferRecord(
             RECORD_VERSION, transfer_id, "X2", Role.DECIDER, state.value, "", b"", 1, b""
@@ -235,7 +236,8 @@ class LyingRelay:
         if found is None:
             return None
         payload = found.payload
-        expire = pb.ExpireTransfer(terms=payload.terms, proof=payload.proof)  # type: ignore[attr-defined]
+        terms, proof = payload.terms, payload.proof  # type: ignore[attr-defined]
+        expire = pb.ExpireTransfer(terms=terms, proof=proof)
         return Operation("expire_transfer", expire)
 
     def _shuffle_messages(self) -> Operation | None:
