@@ -86,4 +86,5 @@ def report_of(report: AuditReport) -> dict[str, object]:
 def _progress() -> Progress:
     """A line for each chain, on standard error, gone when it is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("block {task.completed}"))
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -85,7 +85,7 @@ def _up(path: Path | None, base_port: int | None, *, demo: bool, case: bool) -> 
             random_bytes=secrets.token_bytes,
         ):
             say(f"Made keys, certificates and two ledgers in {data.path}.")
-        asyncio.run(_run(data, demo=demo, case=case))
+        asyncio.run(_run(data, demo=demo, case=case, kept=not own))
         if demo:
             _check_stopped(data)
     except (PlayFailed, ProcessFailed, TimeoutError) as error:
@@ -98,7 +98,7 @@ def _up(path: Path | None, base_port: int | None, *, demo: bool, case: bool) -> 
         print(f"\nAll of it held, in {time.monotonic() - began:.0f} seconds.", flush=True)
 
 
-async def _run(data: DataFolder, *, demo: bool, case: bool) -> None:
+async def _run(data: DataFolder, *, demo: bool, case: bool, kept: bool) -> None:
     """Start, play, and stay up until told to stop; or end after the play."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ async def _run(data: DataFolder, *, demo: bool, case: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     say("Starting four nodes of each chain and a relay:")
     async with LocalNetwork(data, say) as network:
-        if not await _unless(stop, network, _begin(network, case=case)):
+        if not await _unless(stop, network, _begin(network, case=case, kept=kept)):
             say("Interrupted: stopping.")
             return
         if demo:
@@ -117,11 +117,13 @@ async def _run(data: DataFolder, *, demo: bool, case: bool) -> None:
     say("Stopped. The ledgers are kept; `wutong up` goes on with them.")
 
 
-async def _begin(network: LocalNetwork, *, case: bool) -> None:
+async def _begin(network: LocalNetwork, *, case: bool, kept: bool) -> None:
     await network.start()
     await network.link()
     if case:
-        await _play(network)
+        folder = await _play(network)
+        if kept:
+            _print(f"Its dossiers: {folder}")
 
 
 async def _unless(
@@ -146,8 +148,8 @@ async def _unless(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _play(network: LocalNetwork) -> None:
-    """The case, on this network, shaken meanwhile; then the audit."""
+async def _play(network: LocalNetwork) -> Path:
+    """The case, on this network, shaken meanwhile; then the audit. Returns where its papers are."""
     folder, number = new_case_folder(network.data)
     account = Account(_print)
     account.tell(f"\nCase {number}: a coil of steel")
@@ -168,7 +170,7 @@ async def _play(network: LocalNetwork) -> None:
     took = time.monotonic() - began
     final = sum(entry.final for entry in account.entries)
     account.tell(f"\nCase {number} took {took:.1f} s: {final} steps, each of them final.")
-    account.tell(f"Its dossiers: {folder}")
+    return folder
 
 
 def _shake(network: LocalNetwork, account: Account) -> Shake:

@@ -187,15 +187,17 @@ class LocalNetwork:
         return [*nodes, Process(RELAY, arguments, self.data.log(RELAY))]
 
     def _refuse_taken_ports(self) -> None:
-        for chain in self.network.chains:
-            for node in chain.nodes:
-                _, _, port = node.address.rpartition(":")
-                if not _is_free(int(port)):
-                    raise Refused(
-                        CommonReason.NOT_READY,
-                        f"port {port} of {node.node_id} is taken: does this network run already?"
-                        " Stop it, or start another: --data FOLDER --base-port PORT",
-                    )
+        places = [
+            (node.node_id, node.address) for chain in self.network.chains for node in chain.nodes
+        ]
+        for name, address in [*places, (RELAY, relay_address(self.data))]:
+            port = int(address.rpartition(":")[2])
+            if not _is_free(port):
+                raise Refused(
+                    CommonReason.NOT_READY,
+                    f"port {port} of {name} is taken: does this network run already?"
+                    " Stop it, or start another: --data FOLDER --base-port PORT",
+                )
 
 
 def free_base_port(start: int) -> int:
