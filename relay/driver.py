@@ -59,7 +59,7 @@ class RelayDriver:
         self._inputs: list[Input] = []
         self._filled = asyncio.Event()
         self._kept: list[asyncio.Future[None]] = []
-        self._watching_for: dict[bytes, list[asyncio.Future[None]]] = {}
+        self._waiting_for: dict[bytes, list[asyncio.Future[None]]] = {}
         self._scanning: dict[str, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -107,15 +107,15 @@ class RelayDriver:
             transfer = self.reconciler.find(transfer_id)
             if transfer is not None and transfer.stage is Stage.ENDED:
                 return transfer
-            changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waiting = self._watching_for.setdefault(transfer_id, [])
-            waiting.append(changed)
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiting = self._waiting_for.setdefault(transfer_id, [])
+            waiting.append(ended)
             try:
-                await changed
+                await ended
             finally:
-                waiting.remove(changed)
+                waiting.remove(ended)
                 if not waiting:
-                    self._watching_for.pop(transfer_id, None)
+                    self._waiting_for.pop(transfer_id, None)
 
     # --- rounds ----------------------------------------------------------------------------------
 
@@ -157,14 +157,17 @@ class RelayDriver:
                 self._tell(transfer_ids)
 
     def _tell(self, transfer_ids: Sequence[bytes]) -> None:
+        """Wake who waits for the end of one of these; tell operators what was set aside."""
         for transfer_id in transfer_ids:
-            for future in self._watching_for.get(transfer_id, ()):
-                if not future.done():
-                    future.set_result(None)
             transfer = self.reconciler.find(transfer_id)
-            if transfer is not None and transfer.stage is Stage.ENDED:
+            if transfer is None:
+                continue
+            if transfer.stage is Stage.ENDED:
                 _log.debug("transfer ended", transfer=transfer_id.hex(), outcome=transfer.outcome)
-            elif transfer is not None and transfer.quarantine:
+                for future in self._waiting_for.get(transfer_id, ()):
+                    if not future.done():
+                        future.set_result(None)
+            elif transfer.quarantine:
                 _log.warning(
                     "transfer set aside", transfer=transfer_id.hex(), why=transfer.quarantine
                 )

@@ -17,12 +17,11 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
-from common.errors import CommonReason, Kind, Refused, TransferReason
+from common.errors import Refused, TransferReason
 from common.ledger.genesis import Genesis
 from common.ledger.lightclient import PEER
 from common.rpc.asker import CALL_SECONDS
 from common.rpc.client import LedgerClient
-from common.rpc.verifier import Outcome
 from common.v1 import ledger_service_pb2 as pb
 from relay.dossier.assembly import record_in
 from relay.dossier.contents import DossierRecord
@@ -43,7 +42,6 @@ __all__ = ["ChainLedger", "GrpcLedger"]
 SUBMIT_SECONDS = 20.0
 PAGE_ROWS = 500
 FETCHES_AT_ONCE_MAX = 16
-_NODE_KINDS = (Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.LIMIT)
 
 
 class ChainLedger(Protocol):
@@ -105,15 +103,8 @@ class GrpcLedger:
             self._client.prepare_unsigned(self._operation_type(**{one.kind: one.payload}))
             for one in operations
         ]
-        answers = await asyncio.gather(
-            *(self._client.send(one, seconds=SUBMIT_SECONDS) for one in composed),
-            return_exceptions=True,
-        )
-        results = [_result(answer) for answer in answers]
-        if all(_is_of_the_node(result) for result in results):
-            first = results[0]
-            raise Refused(first.reason or CommonReason.OUTCOME_UNKNOWN, first.message)
-        return results
+        outcomes = await self._client.send_many(composed, seconds=SUBMIT_SECONDS)
+        return [OperationResult(one.reason, one.message, one.height) for one in outcomes]
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -189,17 +180,3 @@ class GrpcLedger:
         block = await self._client.block(height)
         certified = block.certified
         return record_in(transfer_id, certified.header, certified.certificate, block.leaves)
-
-
-def _result(answer: Outcome | BaseException) -> OperationResult:
-    if isinstance(answer, Outcome):
-        return OperationResult(answer.reason, answer.message, answer.height)
-    if isinstance(answer, Refused):
-        return OperationResult(answer.reason, answer.message, 0)
-    raise answer
-
-
-def _is_of_the_node(result: OperationResult) -> bool:
-    """Whether no block decided it, because the nodes could not."""
-    reason = result.reason
-    return result.height == 0 and reason is not None and reason.kind in _NODE_KINDS

@@ -121,6 +121,8 @@ class Reconciler:
 
     def _on_final_block(self, final: FinalBlock) -> None:
         self._see_head(final.chain, final.block)
+        queue = self.queues[final.chain]
+        queue.watched_height = max(queue.watched_height, final.block.height)
         self.lanes[self._other[final.chain]].see_messages(final.messages)
         for seen in final.records:
             self._see(final.chain, seen, b"")
@@ -207,8 +209,9 @@ class Reconciler:
             transfer = self._started(received, self.now_unix_ms)
         before = transfer.package
         transfer.package = _joined(transfer, received.package)
-        transfer.terms_bytes = received.package.terms
-        transfer.terms = read_terms(received.package.terms)
+        if transfer.terms is None:
+            transfer.terms_bytes = received.package.terms
+            transfer.terms = read_terms(received.package.terms)
         transfer.own = True
         if transfer.package == before:
             return

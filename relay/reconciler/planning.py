@@ -156,8 +156,7 @@ class Planner:
         if expected is None or expected[:2] != step[:2]:
             return  # its record was seen already
         transfer.echo = step.chain
-        head = self._queues[step.chain].head
-        passed = head is not None and 0 < height <= head.height
+        passed = 0 < height <= self._queues[step.chain].watched_height
         transfer.not_before_unix_ms = self.now_unix_ms if passed else self._after_echo()
 
     def refused(self, transfer: Transfer, step: Step, reason: Reason, message: str) -> None:

@@ -29,6 +29,7 @@ class Flight:
 class ChainQueue:
     """Transfers with a step for this chain, those that finish something before those that start.
 
+    `head` is the newest final block known, `watched_height` the newest one whose events were seen.
     A chain that fails is left alone for a while; a batch that is refused as a whole is cut in
     halves, until what spoils it stands alone.
     """
@@ -36,6 +37,7 @@ class ChainQueue:
     def __init__(self, chain: str, policy: Policy) -> None:
         self.chain = chain
         self.head: CertifiedBlock | None = None
+        self.watched_height = 0
         self.flights: dict[int, Flight] = {}
         self.not_before_unix_ms = 0
         self.failures = 0
