@@ -17,8 +17,9 @@ import typer
 
 from assetchain.client import AssetClient
 from bizchain.client import BusinessClient
+from common.errors import Refused
 from common.rpc.client import ClientPorts
-from relay.audit.findings import AuditReport
+from relay.audit.findings import AuditReport, Violated
 from relay.audit.folders import audit_folders
 from relay.audit.remote import audit_network
 from relay.case.account import Account
@@ -27,7 +28,7 @@ from relay.case.samples import steel_coil
 from relay.case.stage import PlayFailed, Stage
 from relay.case.steel import Shake, play_steel
 from relay.cli.command import with_refusals
-from relay.cli.exits import Exit
+from relay.cli.exits import Exit, exit_of
 from relay.cli.output import say
 from relay.cli.play import new_case_folder
 from relay.devnet.layout import DataFolder
@@ -74,47 +75,61 @@ def _up(path: Path | None, base_port: int | None, *, demo: bool, case: bool) -> 
     if own:
         path = Path(tempfile.mkdtemp(prefix="wutong-demo-")) / "data"
     data = DataFolder((path or Path(".wutong")).absolute())
-    if base_port is None:
-        base_port = free_base_port(BASE_PORT) if demo else BASE_PORT
     began = time.monotonic()
+    _prepare(data, base_port, demo=demo)
     try:
-        if provision(
-            data,
-            base_port=base_port,
-            now_unix_ms=time.time_ns() // 1_000_000,
-            random_bytes=secrets.token_bytes,
-        ):
-            say(f"Made keys, certificates and two ledgers in {data.path}.")
-        asyncio.run(_run(data, demo=demo, case=case, kept=not own))
-        if demo:
+        finished = asyncio.run(_run(data, demo=demo, case=case, kept=not own))
+        if demo and finished:
             _check_stopped(data)
-    except (PlayFailed, ProcessFailed, TimeoutError) as error:
+    except (PlayFailed, ProcessFailed, TimeoutError, Violated, Refused) as error:
         say(f"FAILED: {str(error) or 'the network was not ready in time'}")
         say(f"The folder stays for a look: {data.path} (logs/ has what each process said).")
-        raise typer.Exit(Exit.REFUSED) from None
+        code = exit_of(error) if isinstance(error, Refused) else Exit.REFUSED
+        raise typer.Exit(code) from None
     if own:
         shutil.rmtree(data.path.parent)
+    if demo and not finished:
+        raise typer.Exit(Exit.UNAVAILABLE)
     if demo:
-        print(f"\nAll of it held, in {time.monotonic() - began:.0f} seconds.", flush=True)
+        _print(f"\nAll of it held, in {time.monotonic() - began:.0f} seconds.")
 
 
-async def _run(data: DataFolder, *, demo: bool, case: bool, kept: bool) -> None:
-    """Start, play, and stay up until told to stop; or end after the play."""
+def _prepare(data: DataFolder, base_port: int | None, *, demo: bool) -> None:
+    """Make the data folder, where it is new."""
+    if base_port is None:
+        base_port = free_base_port(BASE_PORT) if demo else BASE_PORT
+    elif data.network.exists():
+        say(f"{data.path} has ports of its own already; --base-port is for a new folder.")
+    if provision(
+        data,
+        base_port=base_port,
+        now_unix_ms=time.time_ns() // 1_000_000,
+        random_bytes=secrets.token_bytes,
+    ):
+        say(f"Made keys, certificates and two ledgers in {data.path}.")
+
+
+async def _run(data: DataFolder, *, demo: bool, case: bool, kept: bool) -> bool:
+    """Start, play, and stay up until told to stop; or end after the play.
+
+    Returns whether everything was played before it was told to stop.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     say("Starting four nodes of each chain and a relay:")
     async with LocalNetwork(data, say) as network:
-        if not await _unless(stop, network, _begin(network, case=case, kept=kept)):
-            say("Interrupted: stopping.")
-            return
-        if demo:
-            return
-        _tell_next(network)
-        await _unless(stop, network, stop.wait())
+        finished = await _unless(stop, network, _begin(network, case=case, kept=kept))
+        if finished and demo:
+            return True
+        if finished:
+            _tell_next(network)
+            await _unless(stop, network, stop.wait())
         say("\nStopping ...")
-    say("Stopped. The ledgers are kept; `wutong up` goes on with them.")
+    if not demo:
+        say("Stopped. The ledgers are kept; `wutong up` goes on with them.")
+    return finished
 
 
 async def _begin(network: LocalNetwork, *, case: bool, kept: bool) -> None:
