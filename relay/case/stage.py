@@ -317,13 +317,12 @@ class Stage:
             raise PlayFailed(f"{told}: ended with {ended.outcome or 'nothing'}, not {outcome}")
         await self._proven(ended)
         took = self.ports.now_unix_ms() - began
-        story = f"{told}: {outcome}"
-        heights = ((ASSET, ended.decider_height), (BUSINESS, ended.follower_height))
-        for chain, height in heights:
-            done = story if chain == ASSET else f"  {ended.follower_state} by proof of it"
-            asked = took if chain == ASSET else 0
-            name = who if chain == ASSET else "relay"
-            self.account.add(Entry(name, done, chain, height, final=True, elapsed_ms=asked))
+        decided = Entry(
+            who, f"{told}: {outcome}", ASSET, ended.decider_height, final=True, elapsed_ms=took
+        )
+        obeyed = f"  {ended.follower_state} by proof of it"
+        self.account.add(decided)
+        self.account.add(Entry("relay", obeyed, BUSINESS, ended.follower_height, final=True))
         self.ended[agreement.transfer_id] = f"{agreement.terms.flow} {outcome}"
 
     async def _ended(self, transfer_id: bytes, told: str) -> relay_pb.Transfer:
