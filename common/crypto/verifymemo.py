@@ -21,6 +21,10 @@ from common.crypto.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, PublicKey, 
 __all__ = ["VerifyMemo"]
 
 
+_SHORT_BYTES_MAX = 32
+_LONG = b"long"
+
+
 class VerifyMemo:
     """At most `entries_max` verdicts, the least recently used forgotten first. Thread-safe."""
 
@@ -39,7 +43,7 @@ class VerifyMemo:
         """The verdict of `signing.verify`, remembered. Fits the `Verify` port."""
         if len(public_key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             return False
-        entry = public_key + signature + hashlib.sha256(message).digest()
+        entry = public_key + signature + _short(message)
         with self._lock:
             remembered = self._verdicts.get(entry)
             if remembered is not None:
@@ -52,3 +56,13 @@ class VerifyMemo:
             if len(self._verdicts) > self._entries_max:
                 self._verdicts.popitem(last=False)
         return verdict
+
+
+def _short(message: bytes) -> bytes:
+    """A message as it is, where it is a digest as usual; of a longer one a digest, which is longer.
+
+    So no long message is ever taken for a short one.
+    """
+    if len(message) <= _SHORT_BYTES_MAX:
+        return message
+    return _LONG + hashlib.sha256(message).digest()

@@ -142,11 +142,11 @@ def signer_roles(
     if (
         party is None
         or party.status != PartyStatus.ACTIVE
-        or all(user.public_key != public_key for user in party.users)
+        or public_key not in [user.public_key for user in party.users]
     ):
         raise Refused(CommonReason.SIGNER_UNKNOWN, f"the key is no user's of an active {party_id}")
     return frozenset(
-        grant.role for grant in party.roles if not expired(time_unix_ms, grant.until_unix_ms)
+        [grant.role for grant in party.roles if not expired(time_unix_ms, grant.until_unix_ms)]
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from common.encoding import Canonical, decode_trusted, encode
 from common.errors import InvariantBroken
@@ -38,6 +38,8 @@ CACHED_VALUES_MAX = 20_000
 SCAN_PAGE_ROWS = 256
 
 _registered: dict[bytes, Table[Any]] = {}
+_UNKNOWN: Any = object()
+"""What a look-up gives where nothing is known, not even that there is no row."""
 
 
 class Commitment(enum.Enum):
@@ -139,23 +141,25 @@ class Reader:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._values: dict[bytes, Canonical | None] = {}
+        self._values: dict[bytes, Any] = {}
 
     def get(self, table: Table[V], key: bytes) -> V | None:
         """The value under a full key of `table`, or None."""
-        try:
-            return cast("V | None", self._values[key])
-        except KeyError:
-            if len(key) > KEY_BYTES_MAX:  # a stranger's name: no row has it, nobody remembers it
-                return None
-            raw = self._raw(key)
-            value = None if raw is None else decode_trusted(table.kind, raw)
-            if not table.cached:
-                return value
-            if len(self._values) >= CACHED_VALUES_MAX:
-                self._values.clear()
-            self._values[key] = value
+        value: V | None = self._values.get(key, _UNKNOWN)
+        return self._fetch(table, key) if value is _UNKNOWN else value
+
+    def _fetch(self, table: Table[V], key: bytes) -> V | None:
+        """A value that is not at hand."""
+        if len(key) > KEY_BYTES_MAX:  # a stranger's name: no row has it, nobody remembers it
+            return None
+        raw = self._raw(key)
+        value = None if raw is None else decode_trusted(table.kind, raw)
+        if not table.cached:
             return value
+        if len(self._values) >= CACHED_VALUES_MAX:
+            self._values.clear()
+        self._values[key] = value
+        return value
 
     def _raw(self, key: bytes) -> bytes | None:
         return self._rows.get(key)
@@ -184,15 +188,16 @@ class State(Reader):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._store = store
-        self._changes: dict[bytes, Canonical | None] = {}
+        self._changes: dict[bytes, Any] = {}
         self._read: dict[bytes, bytes | None] = {}
         self.writable = True
         """False while a rule checks: a check that writes is a broken invariant."""
 
     def get(self, table: Table[V], key: bytes) -> V | None:
-        if key in self._changes:
-            return cast("V | None", self._changes[key])
-        return super().get(table, key)
+        value: V | None = self._changes.get(key, _UNKNOWN)
+        if value is _UNKNOWN:
+            value = self._values.get(key, _UNKNOWN)
+        return self._fetch(table, key) if value is _UNKNOWN else value
 
     def put(self, table: Table[V], key: bytes, value: V) -> None:
         """Write a value under a full key of `table`."""
@@ -218,7 +223,7 @@ class State(Reader):
             if value is None:
                 merged.pop(key, None)
             else:
-                merged[key] = cast("V", value)
+                merged[key] = value
         yield from sorted(merged.items())
 
     def committed_rows(self, table: Table[V], limit: int) -> list[tuple[bytes, V]]:

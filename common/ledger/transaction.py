@@ -8,8 +8,7 @@ body's hash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -28,8 +27,7 @@ SIGNATURE_BYTES = 64
 SENDER_CHARACTERS_MAX = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """A parsed transaction. `payload` is the message set in the operation's oneof, `kind` its
     field.
     """

@@ -212,11 +212,12 @@ def _check_available(context: Context, party: str, currency: str, amount: int) -
 def _add(
     context: Context, party: str, currency: str, *, available: int = 0, reserved: int = 0
 ) -> None:
-    before = cash_of(context.state, party, currency)
+    key = CASH.key(party, currency)
+    before = context.state.get(CASH, key) or CashAccount(0, 0)
     after = CashAccount(before.available + available, before.reserved + reserved)
     assert 0 <= after.available <= AMOUNT_MAX, "a checked movement is covered and in range"
     assert 0 <= after.reserved <= AMOUNT_MAX, "escrow covers what leaves it"
-    context.state.put(CASH, CASH.key(party, currency), after)
+    context.state.put(CASH, key, after)
 
 
 def _issue(
