@@ -240,34 +240,42 @@ NOTICED_BY = {
 """Which tests of the contracts are enough: a `-k` expression for each mutant."""
 
 
-def is_noticed(tree: Path, mutant: Mutant, tests: Sequence[str]) -> str:
+def first_red(tree: Path, tests: Sequence[str]) -> str:
     """The first red test, or an empty string."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=tree, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS,
+    )  # fmt: skip
+    red = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return red[0] if done.returncode == 1 and red else ""
+
+
+def noticed_by(tree: Path, mutant: Mutant, tests: Sequence[str]) -> str:
+    """The first test that is red with the mutant in the tree, or an empty string."""
     path = tree / mutant.file
     text = path.read_text(encoding="utf-8")
     assert text.count(mutant.old) == 1, f"{mutant.file}: {text.count(mutant.old)} of {mutant.old!r}"
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
-            cwd=tree, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS,
-        )  # fmt: skip
+        return first_red(tree, tests)
     finally:
         path.write_text(text, encoding="utf-8")
-    red = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return red[0] if done.returncode == 1 and red else ""
 
 
 def main(arguments: Sequence[str]) -> int:
     chosen = [name for name in arguments if not name.startswith("-")] or list(MUTANTS)
+    by_machine = "--machine" in arguments
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         for name in COPIED:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, tree / name)
+        unbroken = first_red(tree, [MACHINE if by_machine else CONTRACTS])
+        assert not unbroken, f"red without any mutant: {unbroken}"
         for name in chosen:
-            tests = [MACHINE] if "--machine" in arguments else [CONTRACTS, "-k", NOTICED_BY[name]]
-            red = is_noticed(tree, MUTANTS[name], tests)
+            tests = [MACHINE] if by_machine else [CONTRACTS, "-k", NOTICED_BY[name]]
+            red = noticed_by(tree, MUTANTS[name], tests)
             print(f"{name:28} {red or 'SURVIVES'}"[:150], flush=True)
             if not red:
                 survivors.append(name)

@@ -70,7 +70,7 @@ FLOORS = {
     "pot claimed": 1,
     "arrived held": 1,
     "repeat answered": 5,
-    "close_party: ok": 2,
+    "close_party: ok": 1,
     "deposit_cash: REQUEST_ID_REUSED": 1,
     "import_header: BAD_CERTIFICATE": 20,
     "reserve_and_commit_transfer: SUBJECT_HELD": 1,
@@ -217,6 +217,25 @@ class Ledgers(Market, RuleBasedStateMachine):
         if lift:
             self.pair.lift(what, subject, "3")
 
+    @rule(number=small, two_step=st.booleans(), without=st.sampled_from(["message", "consent"]))
+    def cheat(self, number: int, two_step: bool, without: str) -> None:
+        """Reserve without a word of the owner; or prove a reservation, but not the hold before."""
+        lot_id, seller = self.someones(number)
+        mode = Mode.TWO_STEP if two_step else Mode.EXPRESS
+        deal = self.pair.trade(self.another("bob", seller), seller, lot_id=lot_id, mode=mode)
+        self.agreed(deal, 0)
+        operation = self.pair.reservation(deal)
+        if without == "consent":
+            del operation.consents[:]
+        else:
+            self.pair.hold("lot", lot_id, "4")
+        self.say(self.pair.business, "", "reserve_transfer", operation)
+        self.pair.know(self.pair.asset, self.pair.business.height)
+        side, kind, decision = self.next_of(deal)
+        self.say(side, "", kind, decision)
+        if without == "message":
+            self.pair.lift("lot", lot_id, "4")
+
     @rule(case=st.integers(1, 3))
     def lift_all(self, case: int) -> None:
         """Authorities are done with their cases, so that trade goes on."""
@@ -229,7 +248,7 @@ class Ledgers(Market, RuleBasedStateMachine):
         """A party ends while its transfers are on their way."""
         self.names += 1
         deal = self.deal(number)
-        if deal is None or self.names % 3:
+        if deal is None or self.names % 2:
             return
         self.bring(deal, steps)
         self.say(self.pair.business, "operator", "close_party", pb.CloseParty(party_id=name))
