@@ -88,7 +88,7 @@ $(LOCKED): requirements.lock
 	  exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the locked libraries into .venv ..."
-	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 $(GENERATED): $(LOCKED) hatch_build.py $(PROTO)
