@@ -1,8 +1,11 @@
 """Signing headers, collecting votes into certificates, and asking for what was missed.
 
 A node signs what it has applied, after the record of it is synced; q votes of distinct nodes for
-one hash are a certificate. Everything lost on the way is asked for again by level: while the own
-certificates lag behind the own blocks without progress, one peer after the other is asked.
+one hash are a certificate. Votes go to the leader, which makes the certificate and sends it to all;
+a vote whose certificate has not come by the next tick goes to everybody, so that nodes do without
+the leader if they must. Whoever holds the certificate of a block need not sign it. Everything lost
+on the way is asked for again by level: while the own certificates lag behind the own blocks without
+progress, one peer after the other is asked.
 
 Kept small on purpose: votes and certificates for heights not applied yet are kept only up to
 `HEIGHTS_AHEAD_MAX` above the applied height; what is dropped is asked for again.
@@ -74,6 +77,7 @@ class Finality:
         self._votes: dict[int, dict[str, SignedVote]] = {}
         self._newest: dict[str, SignedVote] = {}
         self._early: dict[int, Certificate] = {}
+        self._made: list[Certificate] = []
         self._shown_by: set[str] = set()
         self._shown_by_needed = 0
         self._certified_seen = ledger.certified_through
@@ -165,6 +169,10 @@ class Finality:
             self._keep(signed)
             self._try_certify(vote.height, vote.header_hash)
 
+    def is_certified(self, height: int) -> bool:
+        """Whether this node holds the certificate of this very height."""
+        return self._certified_hash(height) is not None
+
     def _certified_hash(self, height: int) -> bytes | None:
         ledger = self._ledger
         if height > ledger.certified_through and (
@@ -227,9 +235,25 @@ class Finality:
             VoteSignature(signed.vote.node_id, signed.vote.term, signed.signature)
             for signed in agreeing
         )
-        self._take_certificate(
-            Certificate(vote.history, vote.epoch, height, header_hash, signatures)
-        )
+        certificate = Certificate(vote.history, vote.epoch, height, header_hash, signatures)
+        self._take_certificate(certificate)
+        self._made.append(certificate)
+
+    def take_made(self) -> list[Certificate]:
+        """The certificates made here of votes since last asked, in the order they were made."""
+        made, self._made = self._made, []
+        return made
+
+    def receive_certificate(self, certificate: Certificate) -> None:
+        """Take a certificate in; one of a height that is not applied yet is judged then.
+
+        Raises `Refused(BAD_CERTIFICATE)`; one for a height too far off is dropped.
+        """
+        self._check_own_in(certificate)
+        if certificate.height <= self._ledger.applied_height:
+            self._take_certificate(certificate)
+        elif certificate.height <= self._ledger.applied_height + HEIGHTS_AHEAD_MAX:
+            self._early[certificate.height] = certificate
 
     def _take_certificate(self, certificate: Certificate) -> None:
         """Keep a certificate of an applied height.
@@ -317,11 +341,7 @@ class Finality:
         """Take a reply in. True where there is more to ask the same peer for at once."""
         before = self._ledger.certified_through
         for certificate in reply.certificates[: REPLY_HEIGHTS_MAX + 1]:
-            self._check_own_in(certificate)
-            if certificate.height <= self._ledger.applied_height:
-                self._take_certificate(certificate)
-            elif certificate.height <= self._ledger.applied_height + HEIGHTS_AHEAD_MAX:
-                self._early[certificate.height] = certificate
+            self.receive_certificate(certificate)
         for signed in reply.votes:
             self.receive_vote(signed)
         self._shown_by.add(sender)

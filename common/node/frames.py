@@ -28,6 +28,7 @@ __all__ = [
     "FRAME_BYTES_MAX",
     "FRAME_BYTES_WANTED",
     "REPLY_HEIGHTS_MAX",
+    "CertificateNotice",
     "CertificateReply",
     "CertificateRequest",
     "Frame",
@@ -66,7 +67,13 @@ class CertificateReply(Canonical, frozen=True, tag=18):
     votes: tuple[SignedVote, ...]
 
 
-Item: TypeAlias = Message | SignedVote | CertificateRequest | CertificateReply
+class CertificateNotice(Canonical, frozen=True, tag=19):
+    """A certificate the leader has just made of the votes it was sent."""
+
+    certificate: Certificate
+
+
+Item: TypeAlias = Message | SignedVote | CertificateRequest | CertificateReply | CertificateNotice
 
 
 class Frame(Canonical, frozen=True):
@@ -83,7 +90,8 @@ class Frame(Canonical, frozen=True):
         | TimeoutNow
         | SignedVote
         | CertificateRequest
-        | CertificateReply,
+        | CertificateReply
+        | CertificateNotice,
         ...,
     ]
 

@@ -17,6 +17,7 @@ from common.ledger.transaction import Transaction
 from common.node.clocks import Clocks
 from common.node.finality import Finality, Halt
 from common.node.frames import (
+    CertificateNotice,
     CertificateReply,
     CertificateRequest,
     Item,
@@ -100,6 +101,7 @@ class Node:
         self._ticks = 0
         self._answered: set[str] = set()
         self._settled_height = 0
+        self._told_leader: list[SignedVote] = []
 
     # --- what can be seen ------------------------------------------------------------------------
 
@@ -316,6 +318,8 @@ class Node:
                     self._mailbox.say(sender, self._finality.answer(item, sender))
             case CertificateReply():
                 self._receive_reply(sender, item)
+            case CertificateNotice():
+                self._finality.receive_certificate(item.certificate)
             case _:
                 if item.sender != sender:
                     raise Refused(CommonReason.INVALID_ARGUMENT, "a message in another's name")
@@ -401,10 +405,31 @@ class Node:
             self._writes.ask(LogWrite(signing=record), partial(self._signed, record))
 
     def _signed(self, record: SigningRecord) -> None:
-        for vote in self._finality.recorded(record):
+        """Vote: the leader alone is told at once, since it makes the certificate."""
+        votes = self._finality.recorded(record)
+        leader_id = self.raft.leader_id
+        if leader_id is None:
+            self._tell_all(votes)
+            return
+        self._told_leader += votes
+        if leader_id != self.node_id:
+            for vote in votes:
+                self._mailbox.say(leader_id, vote)
+
+    def _share_votes(self) -> None:
+        """Vote before all where the leader's certificate has not come."""
+        told, self._told_leader = self._told_leader, []
+        self._tell_all([vote for vote in told if not self._finality.is_certified(vote.vote.height)])
+
+    def _tell_all(self, votes: Sequence[SignedVote]) -> None:
+        for vote in votes:
             self._mailbox.say_all(vote)
 
     def _settle_final(self) -> None:
+        made = self._finality.take_made()
+        if self.raft.role is Role.LEADER:
+            for certificate in made:
+                self._mailbox.say_all(CertificateNotice(certificate))
         height = self.ledger.final_height
         if height > self._settled_height:
             self._settled_height = height
@@ -431,6 +456,7 @@ class Node:
 
     def _tick(self) -> None:
         self._ticks += 1
+        self._share_votes()
         self._answered.clear()
         self._clocks.tick()
         self._door.tick()

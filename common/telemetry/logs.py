@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
@@ -39,7 +40,7 @@ def configure_logs(level: str, **context: str) -> None:
 
     `context` stands in every line. Logs of libraries, which use the standard module, join in.
     """
-    stream = _StandardError()
+    stream = cast("TextIO", _StandardError())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

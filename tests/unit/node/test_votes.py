@@ -1,0 +1,132 @@
+"""Votes go to the leader, which sends certificates; to the others where the certificate is late."""
+
+from msgspec.structs import replace
+
+from common.crypto.signing import verify
+from common.ledger.block import Block
+from common.ledger.certificate import Certificate, VoteSignature, check_certificate
+from common.node.frames import CertificateNotice, SignedVote
+from common.raft.messages import VoteReply
+from tests.kit import tally
+from tests.kit.solo_node import ME, PEERS, Solo
+
+LEADER, *OTHERS = PEERS
+BLOCK = Block(tally.START_UNIX_MS + 1, ())
+
+
+def following() -> Solo:
+    """A follower that has applied and signed one block, and was not heard by anybody yet."""
+    solo = Solo()
+    solo.node.start()
+    solo.append(BLOCK)
+    solo.append(commit=1, round_number=2)
+    assert solo.node.ledger.applied_height == 1
+    return solo
+
+
+def certificate() -> Certificate:
+    """What the peers have signed of the first block."""
+    votes = [following().vote_of(peer, 1) for peer in PEERS]
+    signatures = [VoteSignature(one.vote.node_id, one.vote.term, one.signature) for one in votes]
+    return Certificate(0, 0, 1, votes[0].vote.header_hash, tuple(signatures))
+
+
+def test_a_vote_leaves_for_the_leader_at_once() -> None:
+    solo = following()
+    assert [to for to, _ in solo.take(SignedVote)] == [LEADER]
+
+
+def test_a_vote_whose_certificate_does_not_come_goes_to_all_with_the_next_tick_once() -> None:
+    solo = following()
+    solo.take(SignedVote)
+    solo.ticks(1)
+    assert [to for to, _ in solo.take(SignedVote)] == list(PEERS)
+    solo.ticks(1)
+    assert solo.take(SignedVote) == []
+
+
+def test_a_vote_whose_certificate_has_come_is_told_to_nobody_else() -> None:
+    solo = following()
+    solo.take(SignedVote)
+    solo.receive(LEADER, CertificateNotice(certificate()))
+    solo.ticks(1)
+    assert solo.take(SignedVote) == []
+
+
+def test_a_leader_keeps_its_own_vote_until_the_tick() -> None:
+    solo = Solo()
+    solo.lead(final=False)
+    assert solo.take(SignedVote) == []
+    solo.ticks(1)
+    assert [to for to, _ in solo.take(SignedVote)] == list(PEERS)
+
+
+def test_without_a_known_leader_a_vote_goes_to_all_at_once() -> None:
+    solo = Solo()
+    solo.node.start()
+    solo.append(BLOCK)
+    solo.holds_writes = True
+    solo.append(commit=1, round_number=2)
+    solo.receive(OTHERS[0], VoteReply(OTHERS[0], ME, 2, False))
+    assert solo.node.leader_id is None
+    solo.sync()
+    assert [to for to, _ in solo.take(SignedVote)] == list(PEERS)
+
+
+def test_a_leader_sends_the_certificate_to_all_as_soon_as_it_is_made() -> None:
+    solo = Solo()
+    solo.lead(final=False)
+    assert solo.take(CertificateNotice) == []
+    solo.vote_for_all()
+    notices = solo.take(CertificateNotice)
+    assert [to for to, _ in notices] == list(PEERS)
+    ledger = solo.node.ledger
+    header = ledger.header_at(1)
+    for _, notice in notices:
+        check_certificate(header, notice.certificate, solo.chain_id, ledger.node_set, verify)
+
+
+def test_a_follower_that_makes_a_certificate_keeps_it_to_itself() -> None:
+    solo = following()
+    solo.vote_for_all()
+    assert solo.final == [1]
+    assert solo.take(CertificateNotice) == []
+
+
+def test_a_certificate_makes_a_block_final_whoever_brings_it() -> None:
+    solo = following()
+    notice = CertificateNotice(certificate())
+    solo.receive(OTHERS[1], notice)
+    assert solo.final == [1]
+    assert solo.node.rubbish == 0
+
+
+def test_a_block_whose_certificate_came_first_is_final_as_it_is_applied_and_not_signed() -> None:
+    solo = Solo()
+    solo.node.start()
+    solo.append(BLOCK)
+    solo.receive(LEADER, CertificateNotice(certificate()))
+    assert solo.final == []
+    solo.append(commit=1, round_number=2)
+    assert solo.final == [1]
+    assert [write for write in solo.written if write.signing] == []
+    solo.ticks(1)
+    assert solo.take(SignedVote) == []
+
+
+def test_a_certificate_that_does_not_stand_is_rubbish_and_votes_still_make_the_block_final() -> (
+    None
+):
+    solo = following()
+    good = certificate()
+    solo.receive(LEADER, CertificateNotice(replace(good, signatures=good.signatures[:2])))
+    assert (solo.final, solo.node.rubbish) == ([], 1)
+    solo.vote_for_all()
+    assert solo.final == [1]
+
+
+def test_a_node_alone_with_a_silent_leader_becomes_final_by_the_others_votes() -> None:
+    solo = following()
+    for peer in OTHERS:
+        solo.receive(peer, solo.vote_of(peer, 1))
+    assert solo.final == [1]
