@@ -265,8 +265,12 @@ def _open(path: Path, *, synced: bool, map_bytes: int) -> lmdb.Environment:
 
 
 def put_rows(writing: Writing, rows: Sequence[Row]) -> None:
-    """Seal and put each row, or delete it where its value is None."""
-    for key, value in rows:
+    """Seal and put each row, or delete it where its value is None. The last row of a key counts.
+
+    A key is put once: a long value put over a longer one of the same transaction keeps the pages of
+    the longer one, which `check_structure` would call damage.
+    """
+    for key, value in dict(rows).items():
         if value is None:
             writing.delete(key)
         else:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutants.simulation import MUTANTS, SEEDS, find
 
-WORLDS_MAX = 25
+WORLDS_MAX = 40
 """A change of the product changes all worlds: where the named one finds nothing, the next do."""
 
 

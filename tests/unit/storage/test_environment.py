@@ -17,7 +17,7 @@ import pytest
 from common.errors import StorageFailed
 from common.raft.storage import Unavailable
 from common.storage import environment as environment_module
-from common.storage.environment import Environment, Reading, put_rows
+from common.storage.environment import Environment, Reading, check_structure, put_rows
 from common.storage.records import seal
 from tests.kit.stores import (
     EVERYTHING,
@@ -235,6 +235,15 @@ def test_a_walk_over_many_pages_misses_no_row(tmp_path: Path) -> None:
         large: list[tuple[bytes, bytes | None]] = [(b"%02d" % n, bytes(1 << 20)) for n in range(20)]
         put(target, large)
         assert [key for key, _ in target.walk(b"0", b"9")] == [key for key, _ in large]
+
+
+def test_a_value_replaced_within_one_write_leaves_no_damage(tmp_path: Path) -> None:
+    """LMDB keeps the pages of a long value when a shorter one replaces it in one transaction."""
+    with environment(tmp_path, start=1 << 20, limit=1 << 26) as target:
+        put(target, [(b"key", bytes(9_000)), (b"key", bytes(3_000)), (b"gone", b"1")])
+        put(target, [(b"gone", b"2"), (b"gone", None)])
+        assert list(target.walk(b"\x00", b"\xff")) == [(b"key", bytes(3_000))]
+    check_structure(tmp_path)
 
 
 # --- forks

@@ -1,39 +1,36 @@
-"""A logger outlives the stream that standard error was when it was made."""
+"""Logs go to standard error, one JSON object a line, of this product and of its libraries."""
 
 import io
 import json
 import logging
-from collections.abc import Iterator
 from contextlib import redirect_stderr
 
-import pytest
 import structlog
 
 from common.telemetry.logs import configure_logs
 
 
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.contextvars.clear_contextvars()
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-def test_a_line_goes_to_what_standard_error_is_when_it_is_written() -> None:
-    first, second = io.StringIO(), io.StringIO()
-    log, library = structlog.get_logger(), logging.getLogger("a.library")
-    with redirect_stderr(first):
+def test_a_line_is_one_json_object_with_the_context_of_its_process() -> None:
+    stream = io.StringIO()
+    with redirect_stderr(stream):
         configure_logs("info", node_id="bizchain-1")
-        log.info("before")
+    structlog.get_logger().debug("too fine")
+    structlog.get_logger().info("a block is final", height=7)
+    line = json.loads(stream.getvalue())
+    told = (line["event"], line["level"], line["node_id"], line["height"])
+    assert told == ("a block is final", "info", "bizchain-1", 7)
+
+
+def test_a_logger_that_was_used_before_goes_where_logs_are_sent_now() -> None:
+    log, first, second = structlog.get_logger(), io.StringIO(), io.StringIO()
+    with redirect_stderr(first):
+        configure_logs("info")
+    log.info("before")
     first.close()
     with redirect_stderr(second):
-        log.info("after")
-        library.error("of a library")
+        configure_logs("info")
+    log.info("after")
+    logging.getLogger("a.library").error("of a library")
     structured, plain = second.getvalue().splitlines()
-    line = json.loads(structured)
-    assert (line["event"], line["level"], line["node_id"]) == ("after", "info", "bizchain-1")
+    assert json.loads(structured)["event"] == "after"
     assert plain.endswith("of a library")
