@@ -16,6 +16,7 @@ checks. Everything it wants done it asks of its `NodePorts`. The same node runs 
     reads.py        reads that wait for the leader's proof and for finality         (pure)
     submission.py   the door: from submitted bytes to one result for each           (pure)
     finality.py     signatures, certificates, evidence, and catching up on them     (pure)
+    ballots.py      where the own signatures go, and when to everybody              (pure)
     node.py         the Ready loop that joins Raft, ledger, door and finality       (pure)
 
     driver.py       the real world for one node: clock, disk, threads, peers

@@ -246,6 +246,10 @@ class NodeDriver:
         """See `NodePorts.verify`."""
         self._verifiers.verify(claims, lambda: self.guarded(done))
 
+    def soon(self, work: Done) -> None:
+        """See `NodePorts.soon`: the streams to the peers were woken before."""
+        self._loop.call_soon(self.guarded, work)
+
     def on_final(self, height: int) -> None:
         """See `NodePorts.on_final`."""
         self._on_final(height)

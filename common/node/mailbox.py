@@ -11,9 +11,12 @@ __all__ = ["Mailbox"]
 
 
 class Mailbox:
-    """Collects items for each peer until `flush`. A frame that has grown large leaves before."""
+    """Collects items for each peer until `flush`. A frame that has grown large leaves before.
 
-    __slots__ = ("_now_unix_ms", "_send", "_sizes", "_waiting", "peers")
+    What is said with `later` makes no frame of its own: it leaves with the next, or by `flush_all`.
+    """
+
+    __slots__ = ("_due", "_now_unix_ms", "_send", "_sizes", "_waiting", "peers")
 
     def __init__(
         self,
@@ -25,11 +28,14 @@ class Mailbox:
         self._send = send
         self._now_unix_ms = now_unix_ms
         self._waiting: dict[str, list[Item]] = {}
+        self._due: dict[str, None] = {}
         self._sizes: dict[str, int] = {}
 
-    def say(self, peer: str, item: Item) -> None:
+    def say(self, peer: str, item: Item, *, later: bool = False) -> None:
         """Put an item into the next frame to a peer."""
         self._waiting.setdefault(peer, []).append(item)
+        if not later:
+            self._due[peer] = None
         if isinstance(item, Append) and item.entries:
             size = self._sizes.get(peer, 0) + sum(len(entry.data) for entry in item.entries)
             self._sizes[peer] = size
@@ -44,13 +50,20 @@ class Mailbox:
     def show_clock(self, peer: str) -> None:
         """Send a frame even if there is nothing else to say: it carries this node's clock."""
         self._waiting.setdefault(peer, [])
+        self._due[peer] = None
 
     def flush(self) -> None:
+        """Send every frame that is due."""
+        for peer in list(self._due):
+            self._flush_to(peer)
+
+    def flush_all(self) -> None:
         """Send everything that waits."""
         for peer in list(self._waiting):
             self._flush_to(peer)
 
     def _flush_to(self, peer: str) -> None:
+        self._due.pop(peer, None)
         items = self._waiting.pop(peer)
         self._sizes.pop(peer, None)
         self._send(peer, encode_frame(Frame(self._now_unix_ms(), tuple(items))))

@@ -14,6 +14,7 @@ from common.ledger.chain import Chain, SignatureClaim
 from common.ledger.genesis import Genesis
 from common.ledger.ledger import Ledger
 from common.ledger.transaction import Transaction
+from common.node.ballots import Ballots
 from common.node.clocks import Clocks
 from common.node.finality import Finality, Halt
 from common.node.frames import (
@@ -33,7 +34,7 @@ from common.node.recovery import entries_between, recover
 from common.node.submission import Door
 from common.node.writes import LogWrites
 from common.raft.core import Raft, RaftConfig
-from common.raft.messages import Append, Entry, HardState
+from common.raft.messages import Append, AppendReply, Entry, HardState
 from common.raft.ready import PersistReceipt, Ready, RoleChange
 from common.raft.roles import Role
 from common.storage.ports import LogImage, LogStore, LogWrite, SigningRecord, StateStore
@@ -101,7 +102,8 @@ class Node:
         self._ticks = 0
         self._answered: set[str] = set()
         self._settled_height = 0
-        self._told_leader: list[SignedVote] = []
+        self._unchecked: list[tuple[PendingBlock, list[SignatureClaim]]] = []
+        self._will_apply = False
 
     # --- what can be seen ------------------------------------------------------------------------
 
@@ -198,10 +200,21 @@ class Node:
             self._stop(str(error) or type(error).__name__)
         finally:
             self._driving = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Have done what takes a while: not before the disk and the peers have their work."""
+        if self.is_stopped:
+            return
+        unchecked, self._unchecked = self._unchecked, []
+        for pending, claims in unchecked:
+            self._ports.verify(claims, partial(self._block_verified, pending))
+        if self._may_apply() and not self._will_apply:
+            self._will_apply = True
+            self._ports.soon(self._apply)
 
     def _run(self) -> None:
         while True:
-            self._apply_committed()
             self._settle_final()
             self._office.propose(self._door)
             ready = self.raft.ready()
@@ -223,7 +236,9 @@ class Node:
         if ready.role_change is not None:
             self._on_role(ready.role_change)
         for message in ready.messages:
-            self._mailbox.say(message.receiver, message)
+            # The news of a commit asks for no more than a vote, and that comes at once.
+            later = bool(ready.committed) and isinstance(message, AppendReply)
+            self._mailbox.say(message.receiver, message, later=later)
         if ready.receipt is not None:
             persisted = partial(self._persisted, ready, ready.receipt)
             if ready.must_sync:
@@ -269,6 +284,7 @@ class Node:
             self._log.term,
             self._ports.alarm,
         )
+        self._ballots = Ballots(self._mailbox, self._finality)
         self._start_raft(recovered.image)
 
     def _start_raft(self, image: LogImage) -> None:
@@ -371,7 +387,7 @@ class Node:
         pending = PendingBlock(term, block, parsed, verified=not claims)
         self._put_block(index, pending)
         if claims:
-            self._ports.verify(claims, partial(self._block_verified, pending))
+            self._unchecked.append((pending, claims))
 
     def _put_block(self, index: int, pending: PendingBlock) -> None:
         for replaced in self._pending.put(index, pending):
@@ -387,13 +403,19 @@ class Node:
         pending.verified = True
         self._drive(lambda: None)
 
+    def _may_apply(self) -> bool:
+        """Whether the next block is committed and its signatures are checked."""
+        return bool(self._committed) and self._pending.get(self._committed[0].index).verified
+
+    def _apply(self) -> None:
+        self._will_apply = False
+        self._drive(self._apply_committed)
+
     def _apply_committed(self) -> None:
         """Apply what is committed and checked, then sign all of it with one record."""
-        while self._committed:
+        while self._may_apply():
             index = self._committed[0].index
             pending = self._pending.get(index)
-            if not pending.verified:
-                break
             assert pending.term == self._committed.popleft().term, "another block was committed"
             applied = self.ledger.apply(index, pending.block, pending.parsed)
             self._pending.applied(index)
@@ -405,25 +427,7 @@ class Node:
             self._writes.ask(LogWrite(signing=record), partial(self._signed, record))
 
     def _signed(self, record: SigningRecord) -> None:
-        """Vote: the leader alone is told at once, since it makes the certificate."""
-        votes = self._finality.recorded(record)
-        leader_id = self.raft.leader_id
-        if leader_id is None:
-            self._tell_all(votes)
-            return
-        self._told_leader += votes
-        if leader_id != self.node_id:
-            for vote in votes:
-                self._mailbox.say(leader_id, vote)
-
-    def _share_votes(self) -> None:
-        """Vote before all where the leader's certificate has not come."""
-        told, self._told_leader = self._told_leader, []
-        self._tell_all([vote for vote in told if not self._finality.is_certified(vote.vote.height)])
-
-    def _tell_all(self, votes: Sequence[SignedVote]) -> None:
-        for vote in votes:
-            self._mailbox.say_all(vote)
+        self._ballots.cast(self._finality.recorded(record), self.raft.leader_id)
 
     def _settle_final(self) -> None:
         made = self._finality.take_made()
@@ -456,7 +460,7 @@ class Node:
 
     def _tick(self) -> None:
         self._ticks += 1
-        self._share_votes()
+        self._ballots.tick()
         self._answered.clear()
         self._clocks.tick()
         self._door.tick()
@@ -468,6 +472,7 @@ class Node:
             self._catch_up()
         elif self._ticks % self.settings.catch_up_ticks == 0:
             self._mailbox.say_all(self._finality.request)
+        self._mailbox.flush_all()
 
     def _leave_office_if_clock_is_off(self) -> None:
         successor = self._office.successor()

@@ -91,6 +91,10 @@ class NodePorts(Protocol):
         """Have the signatures checked off the loop, into the memo behind the node's `verify`."""
         ...
 
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do `work`, once, when the frames sent so far have been given to the network."""
+        ...
+
     def on_final(self, height: int) -> None:
         """Every height up to `height` is final here."""
         ...

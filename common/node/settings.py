@@ -43,10 +43,10 @@ class ProcessSettings(BaseSettings):
     log_level: str = Field("info", pattern="debug|info|warning|error")
     log_bytes_max: int = Field(64 * GIB, ge=64 * 1024**2)
     state_bytes_max: int = Field(64 * GIB, ge=64 * 1024**2)
-    tick_ms: int = Field(50, ge=5, le=1_000)
-    heartbeat_ticks: int = Field(2, ge=1, le=100)
-    election_ticks_min: int = Field(20, ge=2, le=1_000)
-    election_ticks_max: int = Field(40, ge=3, le=2_000)
+    tick_ms: int = Field(100, ge=5, le=1_000)
+    heartbeat_ticks: int = Field(1, ge=1, le=100)
+    election_ticks_min: int = Field(10, ge=2, le=1_000)
+    election_ticks_max: int = Field(20, ge=3, le=2_000)
     idle_block_ms: int = Field(10_000, ge=100, le=10_000)
 
     @classmethod

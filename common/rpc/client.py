@@ -256,7 +256,9 @@ class LedgerClient:
         can be left out. To go on later, begin at the last height seen + 1.
         """
         await self._asker.genesis()
-        async for block in watch(self._nodes.fork(), self._verifier, from_height, kinds):
+        nodes = self._nodes
+        following = watch(nodes.fork(), self._verifier, from_height, kinds, lambda: nodes.current)
+        async for block in following:
             yield block
 
     async def ask(

@@ -2,12 +2,14 @@
 
 One node streams; when it ends, falls silent or shows what is not true, the next one goes on at the
 height that is due. Every header must be certified, be the next one, and name the one before it.
+
+The leader has certificates first: once a client knows it, its watches go there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import NamedTuple, cast
 
 import grpc
@@ -45,15 +47,21 @@ class WatchedBlock(NamedTuple):
 
 
 async def watch(
-    nodes: Nodes, verifier: Verifier, from_height: int, kinds: Sequence[str]
-) -> AsyncIterator[WatchedBlock]:
+    nodes: Nodes,
+    verifier: Verifier,
+    from_height: int,
+    kinds: Sequence[str],
+    leader: Callable[[], NodeChannel],
+) -> AsyncGenerator[WatchedBlock, None]:
     """Final blocks from `from_height` (at least 1) on, for ever. `nodes` is the watch's own.
 
+    `leader` tells where transactions are sent; the watch moves there whenever that has changed.
     Raises `Refused`: INVALID_ARGUMENT as a node does; HEADER_CONFLICT where final blocks do not
     follow each other, so that the chain itself cannot be trusted.
     """
     height = max(from_height, 1)
     before: Final | None = None
+    known_leader = nodes.current
     while True:
         node = nodes.current
         request = WatchBlocksRequest(from_height=height, event_kinds=kinds)
@@ -69,10 +77,16 @@ async def watch(
                     verify_follows(before, block.final)
                 yield block
                 before, height = block.final, height + 1
+                if leader() is not known_leader:
+                    break
         finally:
             call.cancel()
-        nodes.move_on()
-        await asyncio.sleep(PAUSE_SECONDS)
+        if leader() is not known_leader:
+            known_leader = leader()
+            nodes.move_to(known_leader.node_id)
+        else:
+            nodes.move_on()
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _next(call: Stream) -> WatchBlocksResponse:

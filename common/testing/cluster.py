@@ -198,13 +198,17 @@ class SimulatedNode:
     def verify(self, claims: Sequence[SignatureClaim], done: Callable[[], None]) -> None:
         """See `NodePorts`: now and then it takes a while. The memo is filled on first use."""
         if claims and self._world.chance(200):
-            self._world.after(1_000, partial(self._verified, self._incarnation, done))
+            self._world.after(1_000, partial(self._do, self._incarnation, done))
         else:
             done()
 
-    def _verified(self, incarnation: int, done: Callable[[], None]) -> None:
+    def soon(self, work: Callable[[], None]) -> None:
+        """See `NodePorts`: other things may happen before, at the same moment."""
+        self._world.after(0, partial(self._do, self._incarnation, work))
+
+    def _do(self, incarnation: int, work: Callable[[], None]) -> None:
         if incarnation == self._incarnation:
-            self.call(done)
+            self.call(work)
 
     def on_final(self, height: int) -> None:
         """See `NodePorts`: every final block must be the one the others know."""

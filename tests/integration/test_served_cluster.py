@@ -20,6 +20,7 @@ from common.ledger.compose import Author, compose
 from common.rpc.channels import open_channel
 from common.rpc.client import LedgerClient
 from common.rpc.status import refused_by
+from common.rpc.watch import watch
 from common.v1 import ledger_service_pb2 as pb
 from common.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from common.v1.peer_service_pb2 import ExchangeRequest
@@ -234,6 +235,20 @@ async def test_a_watch_shows_every_block_once_with_what_was_asked_for(
                     break
         outcome = await paid
     assert heights == list(range(1, outcome.height + 1))
+
+
+async def test_a_watch_goes_on_at_the_leader_once_it_is_known(bank: LedgerClient) -> None:
+    await bank.submit(deposit("eta", 1))
+    await bank.submit(deposit("eta", 1))
+    nodes = bank._nodes.fork()
+    first, leader = nodes.current, nodes.fork().move_on()
+    known = [first]
+    blocks = watch(nodes, bank.verifier, 1, (), lambda: known[0])
+    assert (await anext(blocks)).final.height == 1
+    known[0] = leader
+    assert (await anext(blocks)).final.height == 2
+    assert nodes.current is leader
+    await blocks.aclose()
 
 
 async def test_a_watch_without_kinds_carries_every_leaf(bank: LedgerClient) -> None:

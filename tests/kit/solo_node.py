@@ -45,6 +45,9 @@ class Solo:
         self.holds_writes = False
         self.holds_checks = False
         self.checks: list[Callable[[], None]] = []
+        self.asked: list[str] = []
+        self.holds_work = False
+        self.work: list[Callable[[], None]] = []
         self.final: list[int] = []
         self.alarms: list[tuple[str, dict[str, object]]] = []
         self.stopped: list[str] = []
@@ -70,6 +73,7 @@ class Solo:
         self.sent += [(receiver, item) for item in decoded.items]
 
     def write_log(self, write: LogWrite, done: Callable[[], None]) -> None:
+        self.asked.append("write")
         self.log.submit([write])
         self.written.append(write)
         self._done.append(done)
@@ -78,10 +82,17 @@ class Solo:
 
     def verify(self, claims: Sequence[SignatureClaim], done: Callable[[], None]) -> None:
         assert claims, "nothing to check"
+        self.asked.append("check")
         if self.holds_checks:
             self.checks.append(done)
         else:
             done()
+
+    def soon(self, work: Callable[[], None]) -> None:
+        if self.holds_work:
+            self.work.append(work)
+        else:
+            work()
 
     def on_final(self, height: int) -> None:
         self.final.append(height)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from google.protobuf.message import Message
 
@@ -35,6 +33,7 @@ from relay.agreement import (
     package_of,
 )
 from relay.v1.relay_service_pb2 import TransferPackage
+from tests.simulation.deal import Carrier, Deal
 from tests.simulation.founding import (
     ASSET,
     BUSINESS,
@@ -66,6 +65,7 @@ HAND_OVERS_MAX = 4
 CLOSING_EVERY = 2
 """In one of so many worlds a party is closed while it is owed something."""
 NEVER_US = 1 << 60
+LAST_MOMENT_PER_MILLE = 400
 
 KINDS = {
     "prompt": 40,
@@ -79,33 +79,6 @@ KINDS = {
     "reserved by hand": 5,
 }
 """How the transfers of a world go, and how often in a hundred."""
-
-
-class Carrier(Protocol):
-    """Whoever packages are handed to."""
-
-    name: str
-
-    def receive_package(self, package: TransferPackage) -> None: ...
-
-
-@dataclass(slots=True)
-class Deal:
-    """A transfer that was agreed on, and how its parties go about it."""
-
-    agreement: Agreement
-    kind: str
-    relays: list[Carrier]
-    package: TransferPackage
-    hand_overs: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.agreement.transfer_id.hex()[:8]
-
-    @property
-    def deadline_us(self) -> int:
-        return (self.agreement.terms.deadline_unix_ms - START_UNIX_MS) * 1_000
 
 
 class Market:
@@ -207,11 +180,17 @@ class Market:
             record = decode_trusted(TransferRecord, event.payload)
             deal = self.deals.get(record.transfer_id)
             if record.state == TransferState.RESERVED and deal and deal.kind == "committed by hand":
-                self._later(0, 6_000, partial(self._commit, deal))
+                self._later(*self._commit_within_ms(deal), partial(self._commit, deal))
             closes = record.state == TransferState.COMMITTED and record.flow == "X2"
             if closes and deal and self._world.now_us > self._close_after_us:
                 self._close_after_us = NEVER_US
                 self._close(deal.agreement.decider.owner)  # its money is still on the way
+
+    def _commit_within_ms(self, deal: Deal) -> tuple[int, int]:
+        """Soon, or about the deadline."""
+        left_ms = max(200, (deal.deadline_us - self._world.now_us) // 1_000)
+        late = self._world.chance(LAST_MOMENT_PER_MILLE)
+        return (left_ms - 200, left_ms + 1_000) if late else (0, 6_000)
 
     def _top_up(self) -> None:
         """See to it that enough is traded in every world."""

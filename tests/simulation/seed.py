@@ -182,6 +182,8 @@ class _Simulation:
     def _check_end(self) -> None:
         for places in self._honest():
             for place in places:
+                recovered = hasattr(place.up, "ledger")
+                self.oracle.require(recovered, f"{place.name} stopped: {place.stopped_because}")
                 chain, height = place.cluster.chain, place.up.ledger.applied_height
                 self.oracle.check_invariants(chain, place.state, height)
             self.oracle.count_pots(places[0].state)

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.seed import SeedFailed, simulate
 
 SEEDS = 200
@@ -52,12 +51,6 @@ def test_no_rule_is_broken_in_any_world(first: int) -> None:
         counts += simulate(seed).counts
     missing = {name: counts[name] for name, floor in FLOORS.items() if counts[name] < floor}
     assert not missing, f"too little happens in the worlds from {first} on: {missing}"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", sorted(REGRESSIONS))
-def test_what_was_found_once_stays_mended(seed: int) -> None:
-    simulate(seed)
 
 
 def test_a_failing_world_says_how_to_replay_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,41 @@
+"""Where a node's own votes go: to the leader at once, to all where no certificate comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from common.node.finality import Finality
+from common.node.frames import SignedVote
+from common.node.mailbox import Mailbox
+
+__all__ = ["Ballots"]
+
+
+class Ballots:
+    """The votes of one node on their way out."""
+
+    __slots__ = ("_finality", "_mailbox", "_told_leader")
+
+    def __init__(self, mailbox: Mailbox, finality: Finality) -> None:
+        self._mailbox = mailbox
+        self._finality = finality
+        self._told_leader: list[SignedVote] = []
+
+    def cast(self, votes: Sequence[SignedVote], leader_id: str | None) -> None:
+        """Vote: the leader alone is told at once, since it makes the certificate."""
+        if leader_id is None:
+            self._tell_all(votes)
+            return
+        self._told_leader += votes
+        if leader_id in self._mailbox.peers:
+            for vote in votes:
+                self._mailbox.say(leader_id, vote)
+
+    def tick(self) -> None:
+        """Vote before all where the leader's certificate has not come."""
+        told, self._told_leader = self._told_leader, []
+        self._tell_all([vote for vote in told if not self._finality.is_certified(vote.vote.height)])
+
+    def _tell_all(self, votes: Sequence[SignedVote]) -> None:
+        for vote in votes:
+            self._mailbox.say_all(vote)
