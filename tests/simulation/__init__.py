@@ -2,6 +2,7 @@
 
     founding.py    the consortium every world begins with
     market.py      clients: trades of every kind, payments, holds, closed accounts
+    deal.py        one trade of theirs
     relays.py      relays: the real reconciler, verifier and journal
     service.py     what a node answers; remote.py, submitter.py: who asks, over the network
     disasters.py   crashes anywhere, partitions, noise, lost journals, clocks gone wrong
@@ -30,5 +31,6 @@ in more than its answers only safety is claimed, and judged.
     python -m tests.simulation --seeds 0:5000 --jobs 2   # many worlds, and what happened in them
 
 The same seed is the same world, byte for byte, under any PYTHONHASHSEED. A change of the product
-changes the worlds of all seeds: `regressions.py` keeps those that once found something.
+changes the worlds of all seeds: what a world has found stays found by a test of its own, and by
+`tests/mutants`.
 """
