@@ -23,6 +23,9 @@ DEPTH_MAX = 64
 ELEMENTS_MAX = 250_000
 """An invoice of 5,000 lines has about 200,000."""
 
+ATTRIBUTES_MAX = 64
+"""Of one element; UBL has about 10. To build one takes time that grows with their square."""
+
 
 def parse_xml(data: bytes) -> etree._Element:
     """The root element. Refused: DOCUMENT_TOO_LARGE, DOCUMENT_TYPE_FORBIDDEN, DOCUMENT_TOO_DEEP,
@@ -72,6 +75,11 @@ class _Guard:
         if self._elements > ELEMENTS_MAX:
             raise self._refused(
                 DocumentReason.DOCUMENT_TOO_MANY_PARTS, f"more than {ELEMENTS_MAX} elements"
+            )
+        if len(attributes) > ATTRIBUTES_MAX:
+            raise self._refused(
+                DocumentReason.DOCUMENT_TOO_MANY_PARTS,
+                f"more than {ATTRIBUTES_MAX} attributes of one element",
             )
         self._builder.start(tag, attributes)
 

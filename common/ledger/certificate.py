@@ -165,7 +165,13 @@ def check_certificate(
 def count_signers(
     certificate: Certificate, chain_id: bytes, node_set: NodeSet, verify: Verify
 ) -> int:
-    """How many distinct nodes of the set have truly signed for what the certificate names."""
+    """How many distinct nodes of the set have truly signed for what the certificate names.
+
+    None where it has more signatures than the set has nodes: no node makes such a one, and each
+    false one would cost everybody a check.
+    """
+    if len(certificate.signatures) > len(node_set.nodes):
+        return 0
     return len(
         {
             signature.node_id

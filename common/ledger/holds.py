@@ -16,6 +16,7 @@ __all__ = ["HOLD", "SUBJECT_KINDS", "Hold", "HoldNotice", "Holds", "apply_notice
 
 SUBJECT_KINDS = ("lot", "party", "receipt")
 HOLDS_MAX = 64
+"""Of one authority on one subject."""
 TEXT_CHARACTERS_MAX = 200
 
 
@@ -75,7 +76,8 @@ def check_notice(state: Reader, notice: HoldNotice) -> None:
     check_identifier(notice.subject_id, "subject id", long=True)  # it becomes a key of the state
     holds = holds_of(state, notice.subject_kind, notice.subject_id)
     known = any(_key(hold) == _key(notice.hold) for hold in holds)
-    if notice.placed and not known and len(holds) >= HOLDS_MAX:
+    own = sum(hold.authority == notice.hold.authority for hold in holds)
+    if notice.placed and not known and own >= HOLDS_MAX:  # nobody's holds keep another's out
         raise Refused(CommonReason.INVALID_ARGUMENT, "the subject carries too many holds")
     if not notice.placed and not known:
         raise Refused(

@@ -1,4 +1,8 @@
-"""Where a node's own votes go: to the leader at once, to all where no certificate comes."""
+"""Where a node's own votes go: to the leader at once, to all where no certificate comes.
+
+The newest goes to all with every tick, so that more than the leader can show it to this node, if
+its disk should be put back.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,12 @@ __all__ = ["Ballots"]
 class Ballots:
     """The votes of one node on their way out."""
 
-    __slots__ = ("_finality", "_mailbox", "_told_leader")
+    __slots__ = ("_finality", "_mailbox", "_newest", "_told_leader")
 
     def __init__(self, mailbox: Mailbox, finality: Finality) -> None:
         self._mailbox = mailbox
         self._finality = finality
+        self._newest: SignedVote | None = None
         self._told_leader: list[SignedVote] = []
 
     def cast(self, votes: Sequence[SignedVote], leader_id: str | None) -> None:
@@ -26,15 +31,20 @@ class Ballots:
         if leader_id is None:
             self._tell_all(votes)
             return
+        self._newest = votes[-1]
         self._told_leader += votes
         if leader_id in self._mailbox.peers:
             for vote in votes:
                 self._mailbox.say(leader_id, vote)
 
     def tick(self) -> None:
-        """Vote before all where the leader's certificate has not come."""
+        """Vote before all where the leader's certificate has not come, and once for the newest."""
         told, self._told_leader = self._told_leader, []
-        self._tell_all([vote for vote in told if not self._finality.is_certified(vote.vote.height)])
+        due = [vote for vote in told if not self._finality.is_certified(vote.vote.height)]
+        if self._newest is not None and self._newest not in due:
+            due.append(self._newest)
+        self._newest = None
+        self._tell_all(due)
 
     def _tell_all(self, votes: Sequence[SignedVote]) -> None:
         for vote in votes:

@@ -3,9 +3,11 @@
 A node signs what it has applied, after the record of it is synced; q votes of distinct nodes for
 one hash are a certificate. Votes go to the leader, which makes the certificate and sends it to all;
 a vote whose certificate has not come by the next tick goes to everybody, so that nodes do without
-the leader if they must. Whoever holds the certificate of a block need not sign it. Everything lost
-on the way is asked for again by level: while the own certificates lag behind the own blocks without
-progress, one peer after the other is asked.
+the leader if they must. The newest vote goes to everybody in any case: whoever holds it can show it
+to a node whose disk was put back. What is certified already is recorded as signed all the same: the
+record outlives a power cut, the certificate may not. Everything lost on the way is asked for again
+by level: while the own certificates lag behind the own blocks without progress, one peer after the
+other is asked.
 
 Kept small on purpose: votes and certificates for heights not applied yet are kept only up to
 `HEIGHTS_AHEAD_MAX` above the applied height; what is dropped is asked for again.
@@ -111,20 +113,23 @@ class Finality:
         One record covers all heights below it that it follows, since its header commits to them.
         """
         height = self._ledger.applied_height
-        if not self.is_armed or height <= max(self._signed_height, self._ledger.final_height):
+        if not self.is_armed or height <= self._signed_height:
             return None
         self._signed_height = height
         return SigningRecord(self._history, height, self._ledger.header_hash, self._term_of(height))
 
     def recorded(self, record: SigningRecord) -> list[SignedVote]:
-        """The record is on the disk: the votes that may leave now. They count here too."""
+        """The record is on the disk: the votes that may leave now. They count here too.
+
+        Of heights that are certified meanwhile the newest alone is told, and no other.
+        """
         first = max(self._recorded_height, self._ledger.final_height) + 1
         self._recorded_height = max(self._recorded_height, record.height)
         votes = [self._own_vote(height) for height in range(first, record.height + 1)]
         for vote in votes:
             self._keep(vote)
             self._try_certify(vote.vote.height, vote.vote.header_hash)
-        return votes
+        return votes or [self._own_vote(record.height)]
 
     def _own_vote(self, height: int) -> SignedVote:
         vote = HeaderVote(
@@ -156,6 +161,7 @@ class Finality:
             return
         certified = self._certified_hash(vote.height)
         if certified == vote.header_hash:
+            self._keep_if_newest(signed)
             return
         known = self._votes.get(vote.height, {}).get(vote.node_id)
         if known is not None and known.vote.header_hash == vote.header_hash:
@@ -168,6 +174,12 @@ class Finality:
         else:
             self._keep(signed)
             self._try_certify(vote.height, vote.header_hash)
+
+    def _keep_if_newest(self, signed: SignedVote) -> None:
+        newest = self._newest.get(signed.vote.node_id)
+        if newest is None or newest.vote.height < signed.vote.height:
+            self._require_signed(signed)
+            self._newest[signed.vote.node_id] = signed
 
     def is_certified(self, height: int) -> bool:
         """Whether this node holds the certificate of this very height."""

@@ -128,16 +128,19 @@ class Door:
     # --- in --------------------------------------------------------------------------------------
 
     def submit(self, raws: Sequence[bytes], reply: Reply) -> None:
-        """Take transactions in; `reply` is called once, when each has its result, in order."""
+        """Take transactions in; `reply` is called once, when each has its result, in order.
+
+        They are judged before it is looked whether the door is open: a client that was refused by
+        the leader, on its word alone, learns here what another node thinks.
+        """
         batch = Batch(len(raws), reply, self._tick + self._settings.outcome_wait_ticks)
         if not raws:
             reply([])
             return
-        closed = self._closed_because()
-        if closed is None and len(raws) > SUBMITTED_MAX:
-            closed = Refused(CommonReason.TOO_LARGE, f"at most {SUBMITTED_MAX} transactions")
-        if closed is not None:
-            batch.refuse_all(closed)
+        if len(raws) > SUBMITTED_MAX:
+            batch.refuse_all(
+                Refused(CommonReason.TOO_LARGE, f"at most {SUBMITTED_MAX} transactions")
+            )
             return
         self._batches.append(batch)
         arrivals = self._read(raws, batch)

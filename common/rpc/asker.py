@@ -91,7 +91,7 @@ class Asker:
                     raise
                 if not refused.reason.transient:
                     refusing.add(node.node_id)
-                    if not doubted or len(refusing) >= self._believed_count:
+                    if not doubted or len(refusing) >= self._verifier.believed_count:
                         raise
             hopeless = len(lying) == len(self._nodes)
             if hopeless or loop.time() >= until:
@@ -101,13 +101,6 @@ class Asker:
                 await asyncio.sleep(pause)
                 pause = min(PAUSE_SECONDS_MAX, 2 * pause)
         raise AssertionError("time ends before the turns do")
-
-    @property
-    def _believed_count(self) -> int:
-        """So many nodes that one of them is honest, if as many as a quorum are."""
-        genesis = self._verifier.genesis
-        assert genesis is not None, "only answers under a known genesis are doubted"
-        return len(genesis.node_set.nodes) - genesis.node_set.quorum + 1
 
     def _learn(self, response: GetGenesisResponse) -> None:
         self._verifier.learn_genesis(response.genesis)

@@ -91,6 +91,10 @@ class Nodes:
                 return True
         return False
 
+    def others_than(self, node: NodeChannel) -> list[NodeChannel]:
+        """Every other node, in their order."""
+        return [other for other in self._nodes if other.node_id != node.node_id]
+
     def get(self, node_id: str) -> NodeChannel:
         """The node with this id. Raises `Refused(NOT_FOUND)`."""
         for node in self._nodes:

@@ -46,7 +46,7 @@ from common.rpc.sightings import (
 )
 from common.rpc.status import refusals
 from common.rpc.submitter import Submitter
-from common.rpc.verifier import Leaf, Outcome, Verifier, judging
+from common.rpc.verifier import Leaf, Outcome, Untrue, Verifier, judging
 from common.rpc.watch import WatchedBlock, watch
 from common.v1 import ledger_service_pb2 as pb
 
@@ -208,10 +208,17 @@ class LedgerClient:
 
         Raises `Refused(NOT_IN_WINDOW)` where the nodes have recorded none: not yet, or never.
         """
+
+        def judge(answer: pb.GetTransactionResponse) -> Outcome:
+            outcome = self._verifier.outcome(answer.result, answer.block, transaction_id)
+            if not outcome.is_settled:
+                raise Untrue(CommonReason.BAD_PROOF, "no such result is ever recorded")
+            return outcome
+
         request = pb.GetTransactionRequest(transaction_id=transaction_id)
         return await self._asker.ask(
             lambda node: node.ledger.GetTransaction(request, timeout=CALL_SECONDS),
-            lambda answer: self._verifier.outcome(answer.result, answer.block, transaction_id),
+            judge,
             doubted=True,
         )
 

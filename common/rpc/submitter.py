@@ -5,7 +5,8 @@ batch, and each transaction is answered on its own. A transaction that was not d
 the queue, the same bytes, until it is decided or its caller stops waiting: the ledger answers a
 repeat with the recorded result, so sending again is always safe.
 
-What ends a wait: a proven result, or a refusal at the door that no retry can change.
+What ends a wait: a result that is proven and settled, or a refusal at the door that so many nodes
+give that one of them is honest. One node's word does not: it could pass the transaction on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import grpc
@@ -39,6 +41,7 @@ QUEUE_TRANSACTIONS_MAX = 100_000
 PAUSE_SECONDS_MIN = 0.02
 PAUSE_SECONDS_MAX = 1.0
 SILENCE_SECONDS_MAX = 10.0
+OPINION_SECONDS = 2.0
 
 Stream = grpc.aio.StreamStreamCall[SubmitBatchRequest, SubmitBatchResponse]
 
@@ -49,10 +52,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Ticket(NamedTuple):
-    """A transaction and whoever waits for it."""
+    """A transaction, whoever waits for it, and the nodes that refuse it at their doors."""
 
     composed: Composed
     outcome: asyncio.Future[Outcome]
+    refusing: set[str]
 
 
 class Submitter:
@@ -79,7 +83,7 @@ class Submitter:
             raise Refused(CommonReason.NOT_READY, "the client is closed")
         if len(self._queue) >= QUEUE_TRANSACTIONS_MAX:
             raise Refused(CommonReason.BUSY, f"{len(self._queue)} transactions wait already")
-        ticket = Ticket(composed, asyncio.get_running_loop().create_future())
+        ticket = Ticket(composed, asyncio.get_running_loop().create_future(), set())
         self._queue.append(ticket)
         self._filled.set()
         return await ticket.outcome
@@ -104,7 +108,7 @@ class Submitter:
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._write(call))
-                    group.create_task(self._read(call, node))
+                    group.create_task(self._read(call, node, group))
                     group.create_task(self._watch_silence())
             except* (grpc.aio.AioRpcError, asyncio.InvalidStateError) as errors:
                 self._leave(node, errors.exceptions[0])
@@ -132,12 +136,15 @@ class Submitter:
                 SubmitBatchRequest(batch_number=self._batch_number, transactions=transactions)
             )
 
-    async def _read(self, call: Stream, node: NodeChannel) -> None:
+    async def _read(self, call: Stream, node: NodeChannel, group: asyncio.TaskGroup) -> None:
         async for answer in call:
             tickets = self._in_flight.pop(answer.batch_number, [])
             self._landed.set()
             self._answers += 1
             undecided = self._settle(tickets, answer, node)
+            for ticket in tickets:
+                if _is_doubted(ticket, node):
+                    group.create_task(self._ask_others(ticket, node))
             if undecided is None:
                 self._pause_seconds = 0.0
             elif undecided.reason in _SAME_NODE_LATER:
@@ -145,6 +152,26 @@ class Submitter:
             else:
                 raise undecided
         raise Refused(CommonReason.NOT_READY, "the node closed the stream")
+
+    async def _ask_others(self, ticket: Ticket, refusing: NodeChannel) -> None:
+        """Hear what the other nodes think of a transaction that one of them refuses.
+
+        Raises `Refused(NOT_READY)` where none agrees: then another node is tried.
+        """
+        self._batch_number += 1
+        number = self._batch_number
+        self._in_flight[number] = [ticket]
+        request = SubmitBatchRequest(transactions=[ticket.composed.raw])
+        for node in self._nodes.others_than(refusing):
+            with suppress(grpc.aio.AioRpcError, Untrue):
+                answer = await node.ledger.SubmitBatch(request, timeout=OPINION_SECONDS)
+                blocks = {self._verifier.certified(one).height: one for one in answer.blocks}
+                for result in answer.results[:1]:
+                    self._decide(ticket, result, blocks, node)
+            if ticket.outcome.done():
+                del self._in_flight[number]
+                return
+        raise Refused(CommonReason.NOT_READY, "what the node refuses, no other node does")
 
     async def _watch_silence(self) -> None:
         """Leave a node that answers nothing while batches wait."""
@@ -163,7 +190,7 @@ class Submitter:
             if len(answer.results) != len(tickets):
                 raise Untrue(CommonReason.BAD_PROOF, "not one result for each transaction")
             results = zip(tickets, answer.results, strict=True)
-            undecided = [pair for pair in results if not self._decide(*pair, blocks)]
+            undecided = [pair for pair in results if not self._decide(*pair, blocks, node)]
         except Untrue as untrue:
             _log.warning("a node shows untrue results", node=node.node_id, why=str(untrue))
             self._put_back(tickets)
@@ -172,6 +199,7 @@ class Submitter:
             for ticket in tickets:
                 _end(ticket, refused)
             return refused
+        undecided = [pair for pair in undecided if not _is_doubted(pair[0], node)]
         if not undecided:
             return None
         self._put_back([ticket for ticket, _ in undecided])
@@ -179,15 +207,22 @@ class Submitter:
         return Refused(reason, undecided[0][1].message, leader_node_id=answer.leader_id)
 
     def _decide(
-        self, ticket: Ticket, result: TransactionResult, blocks: dict[int, CertifiedHeader]
+        self,
+        ticket: Ticket,
+        result: TransactionResult,
+        blocks: dict[int, CertifiedHeader],
+        node: NodeChannel,
     ) -> bool:
-        """Whether the result ends the wait."""
+        """Whether the result, with what other nodes have said, ends the wait."""
         composed = ticket.composed
         outcome = self._verifier.outcome(
             result, blocks.get(result.height), composed.transaction_id, composed.body_hash
         )
         reason = outcome.reason
-        if outcome.height == 0 and reason is not None and reason.transient:
+        if outcome.height == 0 and reason is not None and not reason.transient:
+            ticket.refusing.add(node.node_id)
+        believed = len(ticket.refusing) >= self._verifier.believed_count
+        if not (outcome.is_settled or (outcome.height == 0 and believed)):
             return False
         if not ticket.outcome.done():
             ticket.outcome.set_result(outcome)
@@ -234,6 +269,11 @@ class Submitter:
     def _requeue_all(self) -> None:
         for number in sorted(self._in_flight, reverse=True):
             self._put_back(self._in_flight.pop(number))
+
+
+def _is_doubted(ticket: Ticket, node: NodeChannel) -> bool:
+    """Whether this node's refusal has to be heard from another one, too."""
+    return node.node_id in ticket.refusing and not ticket.outcome.done()
 
 
 def _end(ticket: Ticket, refused: Refused) -> None:

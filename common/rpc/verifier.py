@@ -73,6 +73,15 @@ class Outcome(NamedTuple):
         return self.code == 0
 
     @property
+    def is_settled(self) -> bool:
+        """Whether this is proven, and no later block can have it otherwise.
+
+        Not so a refusal at the door, which is one node's word; nor one in a block because of what
+        may change: the same body can be put in again, under its true signature or later.
+        """
+        return self.height > 0 and self.reason not in _MAY_YET_TAKE_EFFECT
+
+    @property
     def reason(self) -> Reason | None:
         """The reason of a refusal; UNKNOWN_OPERATION for one this program has not loaded."""
         if self.took_effect:
@@ -93,6 +102,11 @@ class Outcome(NamedTuple):
             height=self.height,
             transaction_id=self.transaction_id.hex(),
         )
+
+
+_MAY_YET_TAKE_EFFECT: frozenset[Reason | None] = frozenset(
+    {CommonReason.BAD_SIGNATURE, CommonReason.SIGNER_UNKNOWN, CommonReason.VALID_UNTIL_TOO_FAR}
+)
 
 
 @contextmanager
@@ -128,6 +142,13 @@ class Verifier:
     def genesis(self) -> Genesis | None:
         """The chain's genesis, once a node has shown it."""
         return self._genesis
+
+    @property
+    def believed_count(self) -> int:
+        """So many nodes that one of them is honest, if as many as a quorum are."""
+        assert self._genesis is not None, "the genesis is learned first"
+        node_set = self._genesis.node_set
+        return len(node_set.nodes) - node_set.quorum + 1
 
     def learn_genesis(self, data: bytes) -> Genesis:
         """Take the genesis of the pinned chain id. Raises `Untrue` for any other."""

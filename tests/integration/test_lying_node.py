@@ -98,6 +98,13 @@ def success_without_a_block(answer: Any) -> None:
     del answer.blocks[:]
 
 
+def refused_at_the_door(answer: Any) -> None:
+    for result in answer.results:
+        result.Clear()
+        result.code = CommonReason.SIGNER_UNKNOWN.number
+    del answer.blocks[:]
+
+
 def fewer_results(answer: Any) -> None:
     del answer.results[:]
 
@@ -114,6 +121,7 @@ def receipt_of_another(answer: Any) -> None:
 LIES_ABOUT_RESULTS: list[Lie] = [
     success_of_a_refused,
     success_without_a_block,
+    refused_at_the_door,
     fewer_results,
     block_left_out,
     receipt_of_another,

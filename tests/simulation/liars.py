@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from common.crypto.merkle import MerkleTree
 from common.crypto.signing import SigningKey, sign
 from common.encoding import decode_trusted, encode
-from common.errors import Refused, TransferReason
+from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.block import Block, Event, EventKind, Header, header_hash
 from common.ledger.certificate import Certificate, HeaderVote, VoteSignature, vote_digest
 from common.node.frames import (
@@ -367,10 +367,18 @@ class LyingService(NodeService):
         return lies
 
     def submit(self, raws: Sequence[bytes], reply: Reply) -> None:
-        """Say that it took effect, with the receipt of something else; and drop it."""
+        """Say that it took effect, with the receipt of something else; and drop it.
+
+        Or say that it is refused, and pass it on.
+        """
         height = self.node.ledger.certified_through
         if height == 0 or not self._lies():
             super().submit(raws, reply)
+            return
+        if self._world.chance(500):
+            super().submit(raws, _nobody)
+            code = CommonReason.SIGNER_UNKNOWN.number
+            reply(Submitted([service_pb.TransactionResult(code=code) for _ in raws], {}, ""))
             return
         leaves = self.proofs.leaves(height)
         results = [
@@ -426,6 +434,10 @@ class LyingService(NodeService):
             reply([unknown for _ in transfer_ids])
         else:
             super().transfers(transfer_ids, reply)
+
+
+def _nobody(_: object) -> None:
+    """The client was told something else."""
 
 
 def _spoiled(block: service_pb.CertifiedHeader) -> service_pb.CertifiedHeader:

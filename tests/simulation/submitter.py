@@ -64,7 +64,7 @@ class Submitter:
             for slot, result in zip(slots, answer.results, strict=True):
                 block = answer.blocks.get(result.height)
                 outcome = self._verifier.outcome(result, block, submission.ids[slot])
-                if outcome.reason not in RETRIED:
+                if outcome.is_settled or self._is_refused_by_many(submission, slot, outcome):
                     submission.outcomes[slot] = outcome
                     self._oracle.acknowledged(self.remote.cluster.chain.name, outcome)
         except (Untrue, ValueError):
@@ -74,6 +74,14 @@ class Submitter:
         else:
             self.open -= 1
             submission.done([submission.outcomes[slot] for slot in range(len(submission.ids))])
+
+    def _is_refused_by_many(self, submission: _Submission, slot: int, outcome: Outcome) -> bool:
+        """One node's word at its door ends nothing."""
+        if outcome.height or outcome.reason in RETRIED:
+            return False
+        refusing = submission.refusing.setdefault(slot, set())
+        refusing.add(self.remote.current)
+        return len(refusing) >= self._verifier.believed_count
 
     def _again(self, submission: _Submission, hint: str) -> None:
         self.remote.move_on(hint)
@@ -86,7 +94,7 @@ class Submitter:
 
 
 class _Submission:
-    __slots__ = ("done", "ids", "outcomes", "raws", "tries")
+    __slots__ = ("done", "ids", "outcomes", "raws", "refusing", "tries")
 
     def __init__(self, raws: Sequence[bytes], ids: Sequence[bytes], done: Done, tries: int) -> None:
         self.raws = raws
@@ -94,6 +102,7 @@ class _Submission:
         self.done = done
         self.tries = tries
         self.outcomes: dict[int, Outcome] = {}
+        self.refusing: dict[int, set[str]] = {}
 
     @property
     def waiting(self) -> list[int]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bizchain.documents.errors import DocumentReason
 from bizchain.documents.files import DOCUMENT_BYTES_MAX, read_document
 from bizchain.documents.ubl import read_ubl
-from bizchain.documents.xml import DEPTH_MAX, ELEMENTS_MAX, parse_xml
+from bizchain.documents.xml import ATTRIBUTES_MAX, DEPTH_MAX, ELEMENTS_MAX, parse_xml
 from common.errors import CommonReason, Reason, Refused
 from tests.shared_data import SAMPLES
 
@@ -130,3 +130,15 @@ def test_a_damaged_document_is_read_or_refused_and_nothing_else(
         reason = refused.reason
     known = (*DocumentReason, CommonReason.UNKNOWN_CURRENCY)
     assert reason is None or reason in known
+
+
+def test_an_element_has_a_limited_number_of_attributes() -> None:
+    """Building an element takes time that grows with the square of their number."""
+
+    def element(count: int) -> bytes:
+        return b"<a " + b" ".join(b'a%d="1"' % number for number in range(count)) + b"/>"
+
+    assert len(parse_xml(element(ATTRIBUTES_MAX)).attrib) == ATTRIBUTES_MAX
+    with pytest.raises(Refused) as refused:
+        parse_xml(element(ATTRIBUTES_MAX + 1))
+    assert refused.value.reason is DocumentReason.DOCUMENT_TOO_MANY_PARTS

@@ -5,7 +5,12 @@ from msgspec.structs import replace
 from common.crypto.signing import verify
 from common.ledger.block import Block
 from common.ledger.certificate import Certificate, VoteSignature, check_certificate
-from common.node.frames import CertificateNotice, SignedVote
+from common.node.frames import (
+    CertificateNotice,
+    CertificateReply,
+    CertificateRequest,
+    SignedVote,
+)
 from common.raft.messages import VoteReply
 from tests.kit import tally
 from tests.kit.solo_node import ME, PEERS, Solo
@@ -24,11 +29,16 @@ def following() -> Solo:
     return solo
 
 
+def certificate_of(solo: Solo, height: int) -> Certificate:
+    """What the peers have signed of a block that this node has applied as well."""
+    votes = [solo.vote_of(peer, height) for peer in PEERS]
+    signatures = [VoteSignature(one.vote.node_id, one.vote.term, one.signature) for one in votes]
+    return Certificate(0, 0, height, votes[0].vote.header_hash, tuple(signatures))
+
+
 def certificate() -> Certificate:
     """What the peers have signed of the first block."""
-    votes = [following().vote_of(peer, 1) for peer in PEERS]
-    signatures = [VoteSignature(one.vote.node_id, one.vote.term, one.signature) for one in votes]
-    return Certificate(0, 0, 1, votes[0].vote.header_hash, tuple(signatures))
+    return certificate_of(following(), 1)
 
 
 def test_a_vote_leaves_for_the_leader_at_once() -> None:
@@ -45,12 +55,30 @@ def test_a_vote_whose_certificate_does_not_come_goes_to_all_with_the_next_tick_o
     assert solo.take(SignedVote) == []
 
 
-def test_a_vote_whose_certificate_has_come_is_told_to_nobody_else() -> None:
+def test_of_the_votes_whose_certificates_have_come_all_are_told_the_newest_once() -> None:
     solo = following()
+    solo.append(Block(BLOCK.time_unix_ms + 1, ()), round_number=3)
+    solo.append(commit=2, round_number=4)
     solo.take(SignedVote)
-    solo.receive(LEADER, CertificateNotice(certificate()))
+    for height in (1, 2):
+        solo.receive(LEADER, CertificateNotice(certificate_of(solo, height)))
+    solo.ticks(1)
+    assert [(to, vote.vote.height) for to, vote in solo.take(SignedVote)] == [
+        (peer, 2) for peer in PEERS
+    ]
     solo.ticks(1)
     assert solo.take(SignedVote) == []
+
+
+def test_a_vote_that_came_after_its_certificate_is_shown_to_the_node_it_is_of() -> None:
+    solo = following()
+    solo.receive(LEADER, CertificateNotice(certificate()))
+    late = solo.vote_of(OTHERS[0], 1)
+    solo.receive(OTHERS[0], late)
+    solo.take(CertificateReply)
+    solo.receive(OTHERS[0], CertificateRequest(2))
+    [(_, reply)] = solo.take(CertificateReply)
+    assert late in reply.votes
 
 
 def test_a_leader_keeps_its_own_vote_until_the_tick() -> None:
@@ -101,7 +129,7 @@ def test_a_certificate_makes_a_block_final_whoever_brings_it() -> None:
     assert solo.node.rubbish == 0
 
 
-def test_a_block_whose_certificate_came_first_is_final_as_it_is_applied_and_not_signed() -> None:
+def test_a_block_whose_certificate_came_first_is_final_as_it_is_applied_and_recorded() -> None:
     solo = Solo()
     solo.node.start()
     solo.append(BLOCK)
@@ -109,9 +137,24 @@ def test_a_block_whose_certificate_came_first_is_final_as_it_is_applied_and_not_
     assert solo.final == []
     solo.append(commit=1, round_number=2)
     assert solo.final == [1]
-    assert [write for write in solo.written if write.signing] == []
-    solo.ticks(1)
-    assert solo.take(SignedVote) == []
+    assert [write.signing.height for write in solo.written if write.signing] == [1]
+
+
+def test_a_block_seen_certified_is_not_replaced_after_a_power_cut() -> None:
+    solo = Solo()
+    solo.node.start()
+    solo.append(BLOCK)
+    solo.receive(LEADER, CertificateNotice(certificate()))
+    solo.append(commit=1, round_number=2)
+    kept = solo.log.entries(1, 2, 1 << 20)
+    solo.state.discard()  # the state had not reached the disk; the log had
+    solo.restart(lost_writes=False)
+    for peer in OTHERS:
+        solo.receive(peer, CertificateReply(1, (), ()))
+    other = Block(BLOCK.time_unix_ms + 1, ())
+    solo.append(other, leader=LEADER, term=7, prev=(0, 0))
+    assert solo.log.entries(1, 2, 1 << 20) == kept
+    assert "all is final" in str(solo.node.stopped_because)
 
 
 def test_a_certificate_that_does_not_stand_is_rubbish_and_votes_still_make_the_block_final() -> (

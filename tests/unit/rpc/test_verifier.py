@@ -21,8 +21,9 @@ from common.rpc.reads import LedgerReads
 from common.rpc.submissions import Submissions
 from common.rpc.verifier import Untrue, Verifier
 from common.v1.ledger_service_pb2 import CertifiedHeader, Evidence, TransactionResult
+from common.v1.transaction_pb2 import SignedTransaction
 from tests.kit.certified import CertifiedLedger, certificate_of, shown
-from tests.kit.tally import ACCOUNT, deposit, key_of, make_transaction, pay
+from tests.kit.tally import ACCOUNT, deposit, key_of, make_transaction, pay, units_of
 
 KEY = ACCOUNT.key("acme")
 
@@ -53,6 +54,40 @@ class Scene:
 
     def evidence(self) -> Evidence:
         return LedgerReads(self.chain.ledger, self.chain.proofs).entry(KEY, 1)
+
+
+def spoiled(composed: Composed) -> Composed:
+    """The very body, under a signature that is none."""
+    envelope = SignedTransaction.FromString(composed.raw)
+    envelope.signature = bytes(64)
+    return composed._replace(raw=envelope.SerializeToString())
+
+
+def test_a_body_refused_for_a_signature_that_is_not_the_clients_may_yet_take_effect() -> None:
+    scene = Scene()
+    paid = make_transaction(scene.chain.chain_id, "acme", pay("zeta", 20), 4)
+    scene.chain.add(spoiled(paid))
+    shown_refusal = scene.result(paid, 3, 0)
+    block = scene.chain.proofs.certified(3)
+    told = scene.verifier.outcome(shown_refusal, block, paid.transaction_id, paid.body_hash)
+    assert told.reason is CommonReason.BAD_SIGNATURE
+    assert not told.is_settled
+    scene.chain.add(paid)
+    assert units_of(scene.chain.ledger.state, "zeta") == 50
+
+
+def test_what_took_effect_and_what_the_rules_refuse_is_settled() -> None:
+    scene = Scene()
+    block = scene.chain.proofs.certified(2)
+    for position, composed in enumerate((scene.paid, scene.vain)):
+        result = scene.result(composed, 2, position)
+        assert scene.verifier.outcome(result, block, composed.transaction_id).is_settled
+
+
+def test_a_refusal_at_one_door_is_not_settled() -> None:
+    scene = Scene()
+    result = TransactionResult(code=CommonReason.SIGNER_UNKNOWN.number)
+    assert not scene.verifier.outcome(result, None, scene.paid.transaction_id).is_settled
 
 
 def test_an_honest_result_is_believed_with_its_block() -> None:
