@@ -199,6 +199,11 @@ def believe_a_node(patch: Patch) -> None:
     patch.setattr(verifier.Verifier, "outcome", outcome)
 
 
+def believe_a_door(patch: Patch) -> None:
+    """A client takes one node's refusal for the end of it."""
+    patch.setattr(verifier.Verifier, "believed_count", property(lambda _: 1))
+
+
 def send_before_the_journal(patch: Patch) -> None:
     """A relay sends first and writes down afterwards."""
     advance = core.Reconciler.advance
@@ -260,6 +265,7 @@ MUTANTS: Mapping[str, Callable[[Patch], None]] = {
         decide_again,
         keep_the_escrow,
         believe_a_node,
+        believe_a_door,
         send_before_the_journal,
         tell_the_follower,
         reveal_late,
@@ -272,23 +278,24 @@ SEEDS: Mapping[str, tuple[int, str]] = {
     "acknowledge_before_the_disk": (0, "before its disk has it"),
     "sign_before_the_record": (0, "before the record is on the disk"),
     "vote_without_a_record": (0, "before its disk has it"),
-    "decide_by_half": (3, "computes another header|all is final"),
+    "decide_by_half": (0, "computes another header|all is final"),
     "sign_again_after_a_restart": (0, "a peer shows a signature of this node"),
-    "believe_a_torn_state": (4, "stopped|computes another header"),
-    "take_blocks_of_the_future": (60, "ms ahead"),
+    "believe_a_torn_state": (10, "stopped|computes another header"),
+    "take_blocks_of_the_future": (6, "ms ahead"),
     "drop_the_window": (0, "two outcomes|twice"),
-    "believe_any_path": (1, "I1: transfer|without its secret"),
+    "believe_any_path": (3, "I1: transfer|without its secret"),
     "believe_any_certificate": (0, "has not ended in time"),
     "overtake_messages": (0, "runs ahead of message"),
-    "begin_with_what_is_held": (1, "which is held"),
-    "commit_after_the_deadline": (9, "COMMITTED, late is True"),
+    "begin_with_what_is_held": (0, "which is held"),
+    "commit_after_the_deadline": (2, "COMMITTED, late is True"),
     "expire_before_the_deadline": (1, "ABORTED, late is False"),
     "commit_without_the_secret": (0, "COMMITTED without its secret"),
-    "decide_again": (0, "stopped|goes from"),
+    "decide_again": (39, "stopped|goes from"),
     "keep_the_escrow": (0, "units are conserved"),
-    "believe_a_node": (3, "acknowledged and is lost|two outcomes"),
+    "believe_a_node": (0, "acknowledged and is lost|two outcomes"),
+    "believe_a_door": (8, "said to be refused"),
     "send_before_the_journal": (0, "before its journal has the package"),
-    "tell_the_follower": (2, "sends a secret to the follower"),
+    "tell_the_follower": (0, "sends a secret to the follower"),
     "reveal_late": (0, "too near the deadline"),
     "let_it_lie": (0, "has not ended in time"),
     "carry_no_messages": (0, "has not ended in time"),

@@ -95,6 +95,7 @@ class Oracle:
         self._outcomes: dict[bytes, Decision] = {}
         self._told_by: dict[bytes, int] = {}
         self._acknowledged: dict[tuple[str, bytes], Outcome] = {}
+        self._refused: set[tuple[str, bytes]] = set()
         self._signed_requests: set[bytes] = set()
         self._votes: dict[tuple[str, int], str] = {}
         self._leaders: dict[tuple[str, int], str] = {}
@@ -245,8 +246,9 @@ class Oracle:
         self._signed_requests.add(transaction_id)
 
     def acknowledged(self, chain: str, outcome: Outcome) -> None:
-        """A client was shown the proof of an outcome."""
+        """A client was shown the proof of an outcome, or believes that it was refused."""
         if not outcome.height:
+            self._refused.add((chain, outcome.transaction_id))
             return
         known = self._acknowledged.setdefault((chain, outcome.transaction_id), outcome)
         if outcome.transaction_id in self._signed_requests:
@@ -263,6 +265,9 @@ class Oracle:
             stands = self._receipts.get((chain, outcome.height, outcome.position))
             kept = stands == (transaction_id, outcome.code)
             self.require(kept, f"{transaction_id.hex()[:8]} was acknowledged and is lost")
+        for chain, transaction_id in sorted(self._refused):
+            refused = not self._effects[chain, transaction_id]
+            self.require(refused, f"{transaction_id.hex()[:8]} was said to be refused, and was not")
         self.counts["acknowledged"] = len(self._acknowledged)
         self.counts["leaders elected"] = len(self._leaders)
 

@@ -132,6 +132,15 @@ def test_a_follower_names_the_leader() -> None:
     assert result.metadata["leader_node_id"] == "core-1"
 
 
+def test_a_follower_judges_before_it_names_the_leader() -> None:
+    """So that a client whom the leader refuses can ask another node what it thinks."""
+    solo = Solo()
+    solo.node.start()
+    solo.append(Block(tally.START_UNIX_MS + 1, ()), leader="core-1")
+    [refused] = solo.submit(b"rubbish")
+    assert refused.reason is CommonReason.MALFORMED
+
+
 def test_a_repeat_of_a_pending_transaction_joins_it() -> None:
     solo = leading()
     raw = solo.transaction(1)
