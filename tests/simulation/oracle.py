@@ -153,13 +153,18 @@ class Oracle:
                 raise RuleBroken(f"{chain.name} at {height}: {name}: {broken}")
 
     def _transfer_moves(self, record: TransferRecord) -> None:
-        """A chain wrote a record: it is write-once, and fits what the other chain has."""
+        """A chain wrote a record: it is write-once, and fits what the other chain has.
+
+        Where a node hands out two logs each of them may, and neither becomes final before they are
+        one: then only final records are held against each other.
+        """
         follower, decider = self.states.get(record.transfer_id, (_S.NONE, _S.NONE))
         now = _S(record.state)
         follows = record.role == Role.FOLLOWER
         before = follower if follows else decider
         name = record.transfer_id.hex()[:8]
-        self.require(now in AFTER.get(before, ()), f"transfer {name} goes from {before} to {now}")
+        follows_on = now in AFTER.get(before, ()) or self.divided
+        self.require(follows_on, f"transfer {name} goes from {before} to {now}")
         pair = (now, decider) if follows else (follower, now)
         self.require(pair in TOGETHER or self.divided, f"I1: transfer {name} is {pair}")
         self.states[record.transfer_id] = pair
