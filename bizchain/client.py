@@ -19,7 +19,13 @@ from google.protobuf.message import Message
 
 import bizchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
 from bizchain.contracts.cash.keys import CASH
-from bizchain.contracts.cash.types import CashAccount
+from bizchain.contracts.cash.queries import schedule_of
+from bizchain.contracts.cash.types import (
+    FEE_SCHEDULE,
+    PLATFORM_FEES,
+    CashAccount,
+    ScheduleInForce,
+)
 from bizchain.contracts.documents.keys import DOCUMENT
 from bizchain.contracts.documents.types import Document
 from bizchain.contracts.parties.types import Party, RoleGrant, User
@@ -37,13 +43,14 @@ from bizchain.v1.receipt_service_pb2_grpc import ReceiptServiceStub
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY
 from common.rpc.client import Found
-from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row, TypedClient
+from common.rpc.council import CouncilClient
+from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
 from common.rpc.verifier import Outcome
 
 __all__ = ["BusinessClient"]
 
 
-class BusinessClient(TypedClient):
+class BusinessClient(CouncilClient):
     """Acts on the books and reads from them."""
 
     operation_type: ClassVar[type[Message]] = pb.Operation
@@ -249,3 +256,10 @@ class BusinessClient(TypedClient):
             ),
             *([owner, ""] if owner else []),
         )
+
+    # --- fees ------------------------------------------------------------------------------------
+
+    async def fee_schedule(self) -> ScheduleInForce:
+        """The fee schedule the next block is judged by, proven; version 0 is the genesis's."""
+        found = await self.version_in_force(FEE_SCHEDULE, PLATFORM_FEES)
+        return schedule_of(found.version, (await self.ledger.genesis()).parameters)

@@ -4,6 +4,7 @@
     subjects.py     what can be voted on: a closed set of parameters, and named contents
     operations.py   propose, vote, close; the same on both chains
     messages.py     what was decided on the other chain, applied here
+    signing.py      how a member signs
     invariants.py   what must always hold, for the simulation and the audit
 
 A member is an organisation that runs a node of the chain; it signs with the key the genesis names

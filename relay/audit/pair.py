@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from assetchain.contracts.lots.keys import LOT
 from assetchain.contracts.lots.types import Lot, LotState
-from bizchain.contracts.cash.operations import trade_fee
-from bizchain.contracts.cash.types import CashLeg
+from bizchain.contracts.cash.keys import FEE_TERMS
+from bizchain.contracts.cash.queries import schedule_at, trade_fee
+from bizchain.contracts.cash.types import CashLeg, FeeTerms
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from common.encoding import decode
@@ -214,14 +215,17 @@ def _backs(receipt: Receipt, lot: Lot) -> bool:
 
 
 def _check_fees(books: _Side) -> None:
-    """B15: the fee of every trade is that of the schedule."""
-    basis_points = books.ledger.genesis.parameters.trade_fee_basis_points
+    """B15: the fee of every trade is that of the schedule in force where its cash was reserved."""
+    state, parameters = books.ledger.state, books.ledger.genesis.parameters
     for transfer_id, row in books.transfers().items():
         if row.record.flow == "X2" and row.leg:
             leg = decode(CashLeg, row.leg)
-            scheduled = trade_fee(leg.amount, basis_points)
-            if leg.fee != scheduled:
+            terms = state.get(FEE_TERMS, FEE_TERMS.key(transfer_id)) or FeeTerms(0, 0)
+            version, schedule = schedule_at(state, parameters, terms.reserved_height)
+            scheduled = trade_fee(leg.amount, schedule.trade_basis_points)
+            if (leg.fee, terms.schedule_version) != (scheduled, version):
                 message = f"transfer {transfer_id.hex()}: fee {leg.fee}, scheduled {scheduled}"
+                message += f" by version {version} (its own: {terms.schedule_version})"
                 raise books.violated("B15", message)
 
 

@@ -2,6 +2,10 @@
 
 No movement can overflow: a currency's books never hold more than `AMOUNT_MAX` in all, which is
 checked where money is issued and nowhere else.
+
+The fee of a trade is that of the schedule in force in the block that reserves its cash. A trade
+agreed under another one is refused there, before anything moved, and may be agreed again. What is
+reserved settles with its own fee, whatever schedule is in force by then.
 """
 
 from __future__ import annotations
@@ -9,12 +13,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
-from bizchain.contracts.cash.queries import book_of, cash_of, issuance_of
-from bizchain.contracts.cash.types import CashAccount, CashLeg, Issuance, JournalEntry
+from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE
+from bizchain.contracts.cash.queries import book_of, cash_of, issuance_of, schedule_at, trade_fee
+from bizchain.contracts.cash.types import (
+    CashAccount,
+    CashLeg,
+    FeeTerms,
+    Issuance,
+    JournalEntry,
+)
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
-from common.amount import AMOUNT_MAX, check_amount, currency_exponent, scale_ceiling
+from common.amount import AMOUNT_MAX, check_amount, currency_exponent
 from common.deadline import expired
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
@@ -26,7 +36,6 @@ from common.transfer.pots import credit_or_pot
 __all__ = ["LEGS", "OPERATIONS", "credit_cash", "pay_out_pot"]
 
 REFERENCE_CHARACTERS_MAX = 140
-BASIS_POINTS = 10_000
 
 
 class Movement(NamedTuple):
@@ -109,17 +118,19 @@ def apply_pay_cash(context: Context, _: pb.PayCash, movement: Movement) -> None:
 
 
 def check_leg(context: Context, leg: CashLeg, _: bytes) -> None:
-    """Free money of the payer, another active payee, and the scheduled fee."""
+    """Free money of the payer, another active payee, and the fee of the schedule in force now."""
     currency_exponent(leg.currency)
     if leg.amount <= 0:
         raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "a trade is paid with more than nothing")
     check_amount(leg.amount)
     if leg.payer == leg.payee:
         raise Refused(BusinessReason.SAME_PARTY, "payer and payee are two parties")
-    scheduled = trade_fee(leg.amount, context.parameters.trade_fee_basis_points)
+    version, schedule = schedule_at(context.state, context.parameters, context.height)
+    scheduled = trade_fee(leg.amount, schedule.trade_basis_points)
     if leg.fee != scheduled:
         raise Refused(
-            BusinessReason.FEE_MISMATCH, f"the schedule's fee is {scheduled}, not {leg.fee}"
+            BusinessReason.FEE_MISMATCH,
+            f"by version {version} of the schedule the fee is {scheduled}, not {leg.fee}",
         )
     active_party(context.state, leg.payee)
     _check_available(context, leg.payer, leg.currency, leg.amount)
@@ -136,6 +147,10 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> bytes:
     _add(context, leg.payer, leg.currency, available=-leg.amount, reserved=leg.amount)
     accounts = f"available/{leg.payer}", f"reserved/{leg.payer}"
     _journal_leg(context, transfer_id, leg, *accounts, leg.amount)
+    version, _ = schedule_at(context.state, context.parameters, context.height)
+    if version:
+        terms = FeeTerms(version, context.height)
+        context.state.put(FEE_TERMS, FEE_TERMS.key(transfer_id), terms)
     return b""
 
 
@@ -172,11 +187,6 @@ def pay_out_pot(
     accounts = f"claimable/{party}", f"available/{party}"
     entry = JournalEntry(*accounts, currency, amount, transfer_id.hex())
     context.emit("journal", currency, entry)
-
-
-def trade_fee(amount: int, basis_points: int) -> int:
-    """The platform's fee on a trade: rounded up to the minor unit, in favour of the fee account."""
-    return scale_ceiling(amount, basis_points, BASIS_POINTS)
 
 
 # --- parts --------------------------------------------------------------------------------------

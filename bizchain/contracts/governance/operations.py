@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bizchain.contracts.cash.queries import check_fee_schedule
+from bizchain.contracts.cash.types import FEE_SCHEDULE
 from bizchain.reasons import BusinessReason
 from common.governance.operations import governance_rules
 from common.governance.subjects import (
@@ -30,7 +32,7 @@ GOVERNED = Governed(
         BusinessReason.TOO_MANY_PROPOSALS,
     ),
     parameters=SHARED_PARAMETERS,
-    contents=PUBLICATIONS,
+    contents={**PUBLICATIONS, FEE_SCHEDULE: check_fee_schedule},
     is_carried=is_shared,
 )
 
