@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
+from bizchain.contracts.cash.queries import trial_balance
 from bizchain.contracts.cash.types import CashLeg
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
@@ -20,21 +21,20 @@ SEPARATOR = b"/"
 
 def money_is_conserved(state: Reader) -> Sequence[Violation]:
     """I2, B6: per currency, issued - redeemed = available + reserved + claimable; none negative."""
-    balance: Counter[str] = Counter()
     broken: list[Violation] = []
     for key, account in state.scan(CASH):
         if account.available < 0 or account.reserved < 0:
             broken.append(Violation("B6", f"a negative balance in {key[1:].decode()}"))
-        balance[_last_part(key)] += account.available + account.reserved
-    for _, pot in state.scan(POT):
-        balance[pot.asset] += pot.quantity
-    for key, issued in state.scan(ISSUANCE):
-        balance[key[1:].split(SEPARATOR)[0].decode()] -= issued.issued - issued.redeemed
-    broken.extend(
-        Violation("I2", f"{currency}: {difference} minor units are not accounted for")
-        for currency, difference in sorted(balance.items())
-        if difference
+    balances = trial_balance(
+        ((_last_part(key), account) for key, account in state.scan(CASH)),
+        (pot for _, pot in state.scan(POT)),
+        ((key[1:].split(SEPARATOR)[0].decode(), row) for key, row in state.scan(ISSUANCE)),
     )
+    for currency, balance in balances.items():
+        difference = balance.credit - balance.debit
+        if difference:
+            message = f"{currency}: {difference} minor units are not accounted for"
+            broken.append(Violation("I2", message))
     return broken
 
 

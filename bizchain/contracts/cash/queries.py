@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
 from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
 from bizchain.contracts.cash.types import (
     FEE_SCHEDULE,
@@ -11,6 +14,7 @@ from bizchain.contracts.cash.types import (
     FeeSchedule,
     Issuance,
     ScheduleInForce,
+    TrialBalance,
 )
 from common.amount import check_amount, scale_ceiling
 from common.encoding import decode
@@ -18,6 +22,7 @@ from common.errors import CommonReason, Refused
 from common.ledger.genesis import Parameters
 from common.ledger.state import Reader
 from common.ledger.versions import Version, in_force
+from common.transfer.pots import Pot
 
 __all__ = [
     "book_of",
@@ -29,6 +34,7 @@ __all__ = [
     "schedule_at",
     "schedule_of",
     "trade_fee",
+    "trial_balance",
 ]
 
 BASIS_POINTS = 10_000
@@ -49,6 +55,34 @@ def issuance_of(state: Reader, currency: str, bank: str) -> Issuance:
 def book_of(state: Reader, currency: str) -> Issuance:
     """What all banks issued and redeemed in a currency."""
     return state.get(CURRENCY_BOOK, CURRENCY_BOOK.key(currency)) or Issuance(0, 0)
+
+
+def trial_balance(
+    accounts: Iterable[tuple[str, CashAccount]],
+    pots: Iterable[Pot],
+    issuances: Iterable[tuple[str, Issuance]],
+) -> Mapping[str, TrialBalance]:
+    """The trial balance of each currency, from every row: (currency, account), pots,
+    (currency, a bank's issuance).
+
+    The books are right where both sides of each are equal.
+    """
+    sums: Counter[tuple[str, str]] = Counter()
+    currencies: set[str] = set()
+    for currency, account in accounts:
+        currencies.add(currency)
+        sums[currency, "available"] += account.available
+        sums[currency, "reserved"] += account.reserved
+    for pot in pots:
+        currencies.add(pot.asset)
+        sums[pot.asset, "claimable"] += pot.quantity
+    for currency, issued in issuances:
+        currencies.add(currency)
+        sums[currency, "issuance"] += issued.issued - issued.redeemed
+    return {
+        currency: TrialBalance(*(sums[currency, name] for name in TrialBalance._fields))
+        for currency in sorted(currencies)
+    }
 
 
 # --- fees ---------------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from msgspec.structs import replace
 
-from bizchain.contracts.cash.keys import FEE_TERMS
+from bizchain.contracts.cash import operations
+from bizchain.contracts.cash.keys import CASH, FEE_TERMS, ISSUANCE
 from bizchain.contracts.cash.queries import (
     DAY_MS,
     cash_of,
@@ -13,22 +16,34 @@ from bizchain.contracts.cash.queries import (
     management_fee,
     schedule_at,
     trade_fee,
+    trial_balance,
 )
 from bizchain.contracts.cash.types import (
+    CHART,
     FEE_SCHEDULE,
     FEE_SCHEDULE_FORMAT,
     PLATFORM_FEES,
+    AccountClass,
+    CashLeg,
     FeeSchedule,
+    JournalEntry,
+    TrialBalance,
 )
 from bizchain.reasons import BusinessReason
+from bizchain.v1.operation_pb2 import DepositCash
 from common.amount import AMOUNT_MAX
-from common.encoding import encode
+from common.encoding import decode, encode
 from common.errors import CommonReason, Reason, Refused
+from common.ledger.chain import Context
+from common.ledger.state import Reader
 from common.transfer.machine import TransferState
+from common.transfer.pots import POT
 from common.transfer.terms import Mode
 from relay.agreement import Agreement
+from relay.audit import fees
 from relay.audit.findings import Violated
 from relay.audit.pair import check_pair
+from relay.audit.replay import Replay
 from tests.kit import cast
 from tests.kit.council import Council
 from tests.kit.pair import CASH_EACH, Pair, furnished
@@ -197,3 +212,121 @@ def test_a_management_fee_larger_than_any_amount_is_refused() -> None:
 )
 def test_a_day_that_has_begun_counts_whole(stood_ms: int, days: int) -> None:
     assert days_begun(cast.START_UNIX_MS, cast.START_UNIX_MS + stood_ms) == days
+
+
+# --- what was collected -------------------------------------------------------------------------
+
+
+def replayed(pair: Pair) -> Replay:
+    """The business books again, from their blocks alone."""
+    replay = Replay(pair.business.chain, pair.business.genesis)
+    for block in pair.business.blocks:
+        replay.take_block(encode(block))
+    return replay
+
+
+def traded() -> Pair:
+    """A trade under version 0, one under version 1, one reserved before version 2 and settled
+    after it, one declined.
+    """
+    pair = furnished()
+    pair.complete(trade(pair))
+    voted(pair, basis_points=100)
+    pair.complete(trade(pair, 100))
+    late, declined = trade(pair, 100), trade(pair, 100, Mode.TWO_STEP)
+    for deal in (late, declined):
+        assert pair.reserve(deal) is None
+    voted(pair, basis_points=0)
+    pair.carry()
+    assert pair.decide(late) is None
+    assert pair.decline(declined, "alice") is None
+    pair.carry()
+    for deal in (late, declined):
+        assert pair.settle(deal) is None
+    pair.complete(trade(pair, 0))
+    return pair
+
+
+def test_the_journal_alone_says_what_was_collected() -> None:
+    """Through the fee account, from which all of it goes on: to the platform, or to its pot."""
+    pair = traded()
+    entries = [
+        decode(JournalEntry, event.payload)
+        for height in range(1, pair.business.height + 1)
+        for event in pair.business.events(height, "journal")
+    ]
+    account = AccountClass.FEES.of(cast.FEE_PARTY)
+    collected = [entry.amount for entry in entries if entry.credit == account]
+    assert collected == [5, 10, 10]
+    passed_on = [(entry.credit, entry.amount) for entry in entries if entry.debit == account]
+    assert passed_on == [(AccountClass.CLAIMABLE.of(cast.FEE_PARTY), fee) for fee in collected]
+    replayed(pair).finish()
+
+
+@pytest.mark.parametrize("wrong", ["none", "more", "kept", "twice"])
+def test_a_fee_the_schedule_does_not_ask_for_is_found_in_the_events(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where every node agreed on it: the rules that booked it are wrong, the audit is not."""
+    pair = traded()
+    honest = operations._journal_leg
+
+    def book(
+        context: Context, transfer_id: bytes, leg: CashLeg, debit: str, credit: str, amount: int
+    ) -> None:
+        fee_in, fee_out = credit.startswith("fees/"), debit.startswith("fees/")
+        if (wrong == "none" and (fee_in or fee_out)) or (wrong == "kept" and fee_out):
+            return
+        more = wrong == "more" and (fee_in or fee_out)
+        for _ in range(2 if wrong == "twice" and fee_in else 1):
+            honest(context, transfer_id, leg, debit, credit, amount + more)
+
+    monkeypatch.setattr(operations, "_journal_leg", book)
+    with pytest.raises(Violated, match=r"B15: .* due"):
+        replayed(pair)
+
+
+def test_the_schedule_is_the_one_where_the_cash_was_reserved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A rule that judged by another block's schedule would be found."""
+    pair = traded()
+    replayed(pair).finish()
+    monkeypatch.setattr(
+        fees, "schedule_at", lambda state, given, _: schedule_at(state, given, pair.business.height)
+    )
+    with pytest.raises(Violated, match="B15"):
+        replayed(pair)
+
+
+def test_both_sides_of_the_trial_balance_are_equal_at_every_height() -> None:
+    """B6: per currency; and a minor unit too many on either side is found."""
+    pair = traded()
+    assert pair.business.do("bank", deposit_cash=DepositCash(
+        party="alice", currency="JPY", amount=7, reference="r"
+    )) is None  # fmt: skip
+    state = pair.business.ledger.state
+    balances = books_of(state)
+    assert sorted(balances) == ["EUR", "JPY"]
+    assert balances["JPY"] == TrialBalance(available=7, issuance=7)
+    euros = balances["EUR"]
+    assert euros.debit == euros.credit == 3 * CASH_EACH
+    assert euros.claimable == 25
+    account = cash_of(state, "alice", "JPY")
+    state.put(CASH, CASH.key("alice", "JPY"), replace(account, available=8))
+    assert books_of(state)["JPY"].credit == 8
+    [violation] = pair.business.chain.invariants["money is conserved"](state)
+    assert "JPY: 1 minor units" in violation.message
+
+
+def books_of(state: Reader) -> Mapping[str, TrialBalance]:
+    return trial_balance(
+        ((key[1:].decode().split("/")[1], account) for key, account in state.scan(CASH)),
+        (pot for _, pot in state.scan(POT)),
+        ((key[1:].decode().split("/")[0], row) for key, row in state.scan(ISSUANCE)),
+    )
+
+
+def test_the_chart_names_every_class_of_account() -> None:
+    assert set(CHART) == set(AccountClass)
+    assert [kind for kind, account in CHART.items() if account.is_debit] == [AccountClass.ISSUANCE]
