@@ -35,7 +35,7 @@ NOUNS = {
     "audit": set(),
     "block": {"show"},
     "case": set(),
-    "cash": {"deposit", "withdraw", "pay", "show", "list"},
+    "cash": {"deposit", "withdraw", "pay", "show", "list", "statement", "trial-balance"},
     "document": {"check", "record", "show"},
     "event": {"check"},
     "hold": {"place", "lift", "show"},
