@@ -38,6 +38,7 @@ NOUNS = {
     "cash": {"deposit", "withdraw", "pay", "show", "list", "statement", "trial-balance"},
     "document": {"check", "record", "show"},
     "event": {"check"},
+    "governance": {"propose", "vote", "close", "show", "list", "in-force", "history"},
     "hold": {"place", "lift", "show"},
     "keys": {"generate", "show", "list"},
     "party": {"propose", "approve", "close", "show", "list"},
