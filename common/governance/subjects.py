@@ -42,8 +42,8 @@ SHARED_PARAMETERS: Mapping[str, Range] = {
     "deadline_min_ms": Range(1_000, 600_000),
     "deadline_max_ms": Range(600_001, 90 * 24 * 3_600_000),
 }
-"""Parameters both chains judge by. The ranges do not overlap: whatever is voted, some deadline fits
-between the two.
+"""Parameters both chains judge by. The ranges do not overlap: whatever is voted for both, some
+deadline fits between the two.
 """
 
 CheckContent = Callable[[str, bytes], None]

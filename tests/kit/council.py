@@ -154,6 +154,12 @@ class Council:
         return change, self.ballot(change, side)
 
 
+def check_invariants(side: Side) -> None:
+    """Every invariant of a chain holds."""
+    for name, invariant in side.chain.invariants.items():
+        assert not invariant(side.ledger.state), name
+
+
 def member_signature(member: str, digest: bytes) -> PartySignature:
     """A member's signature, as operations carry it."""
     key = cast.key_of(f"member/{member}")

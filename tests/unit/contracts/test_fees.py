@@ -132,6 +132,7 @@ def test_every_height_has_its_schedule_and_the_audit_judges_by_it() -> None:
         deals.append(trade(pair, basis_points))
         pair.complete(deals[-1])
     state = pair.business.ledger.state
+    assert not pair.business.chain.invariants["fees are scheduled"](state)
     check_pair(pair.business.ledger, pair.asset.ledger)
     height = pair.business.height
     assert schedule_at(state, cast.PARAMETERS, height).version == 2
@@ -146,6 +147,7 @@ def test_every_height_has_its_schedule_and_the_audit_judges_by_it() -> None:
         replace(terms, reserved_height=0),
     ):
         state.put(FEE_TERMS, key, wrong)
+        assert pair.business.chain.invariants["fees are scheduled"](state)
         with pytest.raises(Violated, match="B15"):
             check_pair(pair.business.ledger, pair.asset.ledger)
     state.delete(FEE_TERMS, key)
