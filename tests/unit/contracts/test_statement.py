@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bizchain.contracts.cash.queries import cash_of, issuance_of
 from bizchain.contracts.cash.types import AccountClass
+from bizchain.reasons import BusinessReason
 from bizchain.statement import (
     JournalBlock,
     ProvenBalance,
@@ -158,3 +159,17 @@ def test_rows_of_two_heights_make_one_statement() -> None:
     statement = statement_of("bank", "EUR", balances, blocks_of(side, at), side.height)
     assert statement.opening[ISSUANCE] == 3 * CASH_EACH
     assert statement.closing[ISSUANCE] == 3 * CASH_EACH + 9
+
+
+def test_no_bank_can_debit_a_party() -> None:
+    """A withdrawal debits whoever signs it: a bank that asks for one asks for its own money."""
+    pair = furnished()
+    before = cash_of(pair.business.ledger.state, "alice", "EUR")
+    withdrawal = pb.WithdrawCash(bank="bank", currency="EUR", amount=10, reference="alice")
+    for bank in ("bank", "second-bank"):
+        refused = pair.business.do(bank, withdraw_cash=withdrawal)
+        assert refused is BusinessReason.INSUFFICIENT_FUNDS
+    pair.deposit("second-bank", 10)
+    assert pair.business.do("second-bank", withdraw_cash=withdrawal) is None
+    assert cash_of(pair.business.ledger.state, "alice", "EUR") == before
+    assert cash_of(pair.business.ledger.state, "second-bank", "EUR").available == 0
