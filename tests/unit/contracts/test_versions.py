@@ -110,6 +110,15 @@ def test_a_message_of_what_does_not_travel_is_rejected_and_the_sequence_goes_on(
         rule.check(context, row)
 
 
+@pytest.mark.parametrize("value", [999, 600_001, -1, 2**63])
+def test_a_parameter_that_arrives_out_of_its_range_is_rejected(value: int) -> None:
+    asset = Council.new().pair.asset
+    rule = asset.chain.messages["parameter"]
+    context = asset.ledger.context(asset.height + 1, asset.now)
+    with pytest.raises(Refused, match="cannot be"):
+        rule.check(context, rule.payload(*PARAMETER, 1, value, b"", bytes(32)))
+
+
 def test_an_older_version_than_the_known_one_is_rejected(council: Council) -> None:
     council.decide(*POLICY, content=b"one")
     council.pair.carry()
