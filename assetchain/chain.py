@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from assetchain.contracts.governance import invariants as governance_invariants
+from assetchain.contracts.governance import operations as governance
 from assetchain.contracts.holdings import invariants as holding_invariants
 from assetchain.contracts.holdings import operations as holdings
 from assetchain.contracts.lots import invariants as lot_invariants
@@ -23,14 +25,16 @@ CHAIN = Chain(
         **parties.OPERATIONS,
         **lots.OPERATIONS,
         **holdings.OPERATIONS,
+        **governance.OPERATIONS,
     },
     legs={**lots.LEGS, **holdings.LEGS},
-    messages=parties.MESSAGES,
+    messages={**parties.MESSAGES, **governance.MESSAGES},
     invariants={
         **TRANSFER_INVARIANTS,
         **party_invariants.INVARIANTS,
         **lot_invariants.INVARIANTS,
         **holding_invariants.INVARIANTS,
+        **governance_invariants.INVARIANTS,
     },
     obeys_holds_of_peer=True,
 )

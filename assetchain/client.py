@@ -30,13 +30,14 @@ from assetchain.v1.party_service_pb2_grpc import PartyServiceStub
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY, Party
 from common.rpc.client import Found
-from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row, TypedClient
+from common.rpc.council import CouncilClient
+from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
 from common.rpc.verifier import Outcome
 
 __all__ = ["AssetClient"]
 
 
-class AssetClient(TypedClient):
+class AssetClient(CouncilClient):
     """Acts on the asset chain and reads from it."""
 
     operation_type: ClassVar[type[Message]] = pb.Operation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assetchain.chain import CHAIN
+from assetchain.contracts.governance import service as governance
 from assetchain.contracts.holdings import service as holdings
 from assetchain.contracts.lots import service as lots
 from assetchain.contracts.parties import service as parties
@@ -10,4 +11,6 @@ from common.node.app import NodeApp
 
 __all__ = ["APP"]
 
-APP = NodeApp(chain=CHAIN, services=(parties.SERVICE, lots.SERVICE, holdings.SERVICE))
+APP = NodeApp(
+    chain=CHAIN, services=(parties.SERVICE, lots.SERVICE, holdings.SERVICE, governance.SERVICE)
+)

@@ -6,6 +6,8 @@ from bizchain.contracts.cash import invariants as cash_invariants
 from bizchain.contracts.cash import operations as cash
 from bizchain.contracts.documents import invariants as document_invariants
 from bizchain.contracts.documents import operations as documents
+from bizchain.contracts.governance import invariants as governance_invariants
+from bizchain.contracts.governance import operations as governance
 from bizchain.contracts.parties import invariants as party_invariants
 from bizchain.contracts.parties import operations as parties
 from bizchain.contracts.receipts import invariants as receipt_invariants
@@ -26,6 +28,7 @@ CHAIN = Chain(
         **receipts.OPERATIONS,
         **cash.OPERATIONS,
         **documents.OPERATIONS,
+        **governance.OPERATIONS,
     },
     legs={**receipts.LEGS, **cash.LEGS},
     invariants={
@@ -34,5 +37,6 @@ CHAIN = Chain(
         **receipt_invariants.INVARIANTS,
         **cash_invariants.INVARIANTS,
         **document_invariants.INVARIANTS,
+        **governance_invariants.INVARIANTS,
     },
 )

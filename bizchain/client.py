@@ -12,19 +12,29 @@ minor units of their currency, quantities base units; ids are those of `common.l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 from google.protobuf.message import Message
 
 import bizchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
-from bizchain.contracts.cash.keys import CASH
-from bizchain.contracts.cash.types import CashAccount
+from bizchain.contracts.cash.keys import CASH, ISSUANCE
+from bizchain.contracts.cash.queries import schedule_of, trial_balance
+from bizchain.contracts.cash.types import (
+    FEE_SCHEDULE,
+    PLATFORM_FEES,
+    CashAccount,
+    Issuance,
+    ScheduleInForce,
+    TrialBalance,
+)
 from bizchain.contracts.documents.keys import DOCUMENT
 from bizchain.contracts.documents.types import Document
 from bizchain.contracts.parties.types import Party, RoleGrant, User
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt
+from bizchain.statement import JournalBlock, Statement, balances_of, statement_of
 from bizchain.v1 import cash_service_pb2 as cash_pb
 from bizchain.v1 import document_service_pb2 as document_pb
 from bizchain.v1 import operation_pb2 as pb
@@ -34,16 +44,29 @@ from bizchain.v1.cash_service_pb2_grpc import CashServiceStub
 from bizchain.v1.document_service_pb2_grpc import DocumentServiceStub
 from bizchain.v1.party_service_pb2_grpc import PartyServiceStub
 from bizchain.v1.receipt_service_pb2_grpc import ReceiptServiceStub
+from common.errors import CommonReason, Refused
+from common.ledger.block import Event
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY
 from common.rpc.client import Found
-from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row, TypedClient
+from common.rpc.council import CouncilClient
+from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
 from common.rpc.verifier import Outcome
+from common.transfer.pots import POT
 
-__all__ = ["BusinessClient"]
+__all__ = ["BusinessClient", "ProvenTrialBalance"]
+
+READ_AHEAD_BLOCKS = 16
 
 
-class BusinessClient(TypedClient):
+class ProvenTrialBalance(NamedTuple):
+    """The trial balance of each currency at a final height."""
+
+    height: int
+    balances: Mapping[str, TrialBalance]
+
+
+class BusinessClient(CouncilClient):
     """Acts on the books and reads from them."""
 
     operation_type: ClassVar[type[Message]] = pb.Operation
@@ -249,3 +272,94 @@ class BusinessClient(TypedClient):
             ),
             *([owner, ""] if owner else []),
         )
+
+    # --- fees ------------------------------------------------------------------------------------
+
+    async def fee_schedule(self) -> ScheduleInForce:
+        """The fee schedule the next block is judged by, proven; version 0 is the genesis's."""
+        found = await self.version_in_force(FEE_SCHEDULE, PLATFORM_FEES)
+        return schedule_of(found.version, (await self.ledger.genesis()).parameters)
+
+    # --- books -----------------------------------------------------------------------------------
+
+    async def trial_balance(self) -> ProvenTrialBalance:
+        """Both sides of the books, from every proven row at one final height.
+
+        One node alone can leave rows out, but then both sides differ. Raises
+        `Refused(HEIGHT_NOT_KEPT)` where the chain moves on faster than the rows can be read.
+        """
+        issuances = await self.rows(
+            ISSUANCE,
+            lambda node, token: CashServiceStub(node.channel).ListIssuances(
+                cash_pb.ListIssuancesRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )
+        if not issuances:  # no money was ever issued
+            return ProvenTrialBalance(self.ledger.seen_height, {})
+        height = issuances[0].block.height
+        accounts = await self.rows(
+            CASH,
+            lambda node, token: CashServiceStub(node.channel).ListCashAccounts(
+                cash_pb.ListCashAccountsRequest(
+                    page_size=PAGE_ROWS, page_token=token, at_height=height
+                ),
+                timeout=CALL_SECONDS,
+            ),
+        )
+        pots = await self.rows(
+            POT,
+            lambda node, token: CashServiceStub(node.channel).ListClaims(
+                cash_pb.ListClaimsRequest(page_size=PAGE_ROWS, page_token=token, at_height=height),
+                timeout=CALL_SECONDS,
+            ),
+        )
+        heights = {row.block.height for row in issuances}
+        heights |= {row.block.height for row in accounts} | {row.block.height for row in pots}
+        if heights != {height}:
+            raise Refused(CommonReason.STALE_ANSWER, "the lists are of different heights")
+        balances = trial_balance(
+            ((row.parts[1], row.value) for row in accounts),
+            (row.value for row in pots),
+            ((row.parts[0], row.value) for row in issuances),
+        )
+        return ProvenTrialBalance(height, balances)
+
+    async def statement(
+        self, party: str, currency: str, from_height: int = 1, to_height: int = 0
+    ) -> Statement:
+        """A party's statement over final blocks (0: up to the newest), complete and proven.
+
+        Every block from `from_height` on is read whole, up to one whose state proves the balances.
+        Raises `Refused`: NOT_FOUND where the party never had money here, INVALID_ARGUMENT.
+        """
+        cash = await self.ledger.get(CASH, CASH.key(party, currency), min_height=to_height)
+        issued = await self.ledger.get(
+            ISSUANCE, ISSUANCE.key(currency, party), min_height=to_height
+        )
+        if cash.value is None and issued.value is None:
+            message = f"{party} has no account in {currency} (proven at {cash.block.height})"
+            raise Refused(CommonReason.NOT_FOUND, message)
+        until = to_height or cash.block.height
+        if not 1 <= from_height <= until:
+            message = f"from block {from_height} to {until} there is nothing to state"
+            raise Refused(CommonReason.INVALID_ARGUMENT, message)
+        proven = balances_of(
+            cash.value or CashAccount(0, 0),
+            cash.block.height,
+            issued.value or Issuance(0, 0),
+            issued.block.height,
+        )
+        blocks = await self._journal(from_height, max(cash.block.height, issued.block.height))
+        return statement_of(party, currency, proven, blocks, until)
+
+    async def _journal(self, from_height: int, to_height: int) -> list[JournalBlock]:
+        """Every event of final blocks, some blocks read ahead: none can be left out."""
+        found: list[JournalBlock] = []
+        for start in range(from_height, to_height + 1, READ_AHEAD_BLOCKS):
+            wanted = range(start, min(start + READ_AHEAD_BLOCKS, to_height + 1))
+            for block in await asyncio.gather(*(self.ledger.block(one) for one in wanted)):
+                events = [leaf for leaf in block.leaves if isinstance(leaf, Event)]
+                header = block.final.header
+                found.append(JournalBlock(header.height, header.time_unix_ms, events))
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bizchain.chain import CHAIN
 from bizchain.contracts.cash import service as cash
 from bizchain.contracts.documents import service as documents
+from bizchain.contracts.governance import service as governance
 from bizchain.contracts.parties import service as parties
 from bizchain.contracts.receipts import service as receipts
 from common.node.app import NodeApp
@@ -13,5 +14,11 @@ __all__ = ["APP"]
 
 APP = NodeApp(
     chain=CHAIN,
-    services=(parties.SERVICE, receipts.SERVICE, cash.SERVICE, documents.SERVICE),
+    services=(
+        parties.SERVICE,
+        receipts.SERVICE,
+        cash.SERVICE,
+        documents.SERVICE,
+        governance.SERVICE,
+    ),
 )

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from assetchain.contracts.holdings.types import TitleLeg
 from assetchain.contracts.lots.types import MintLeg
-from bizchain.contracts.cash.operations import trade_fee
+from bizchain.contracts.cash.queries import trade_fee
 from bizchain.contracts.cash.types import CashLeg
 from bizchain.contracts.receipts.types import Receipt, ReceiptLeg
 from common.crypto.digest import sha256

@@ -40,6 +40,10 @@ class Tag(enum.Enum):
     LINK = b"wutong/1/link"
     DOCUMENT = b"wutong/1/document"
     LOG_ENTRY = b"wutong/1/log-entry"
+    PROPOSAL = b"wutong/1/proposal"
+    PROPOSAL_SIGNATURE = b"wutong/1/proposal-signature"
+    VOTE = b"wutong/1/vote"
+    CONTENT = b"wutong/1/content"
 
 
 def sha256(data: bytes) -> bytes:

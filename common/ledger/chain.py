@@ -69,6 +69,7 @@ class Context:
         "events",
         "height",
         "members",
+        "node_set",
         "parameters",
         "position",
         "public_key",
@@ -93,6 +94,7 @@ class Context:
         self.chain_id = chain_id
         self.parameters = genesis.parameters
         self.members = genesis.members
+        self.node_set = genesis.node_set
         self.state = state
         self.height = height
         self.time_unix_ms = time_unix_ms

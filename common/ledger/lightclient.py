@@ -24,6 +24,7 @@ from common.ledger.certificate import Certificate, NodeSet, check_certificate, n
 from common.ledger.chain import Context
 from common.ledger.genesis import Genesis, chain_id_of, check_genesis, is_majority
 from common.ledger.state import Commitment, Reader, Table
+from common.ledger.versions import parameter_in_force
 from common.v1.transfer_pb2 import EventProof, ImportHeader, Link
 
 __all__ = [
@@ -250,7 +251,8 @@ def check_fresh(context: Context) -> None:
         return
     peer = require_peer(context.state)
     age = context.time_unix_ms - peer.fresh_unix_ms
-    if expired(context.time_unix_ms, peer.fresh_unix_ms + context.parameters.freeze_lag_max_ms):
+    lag_max_ms = parameter_in_force(context, "freeze_lag_max_ms")
+    if expired(context.time_unix_ms, peer.fresh_unix_ms + lag_max_ms):
         raise Refused(
             TransferReason.PEER_HEADER_TOO_OLD,
             f"the newest header of the other chain is {age} ms old; a relay must bring a newer one",

@@ -95,18 +95,25 @@ class LedgerReads:
         return Found(decode_trusted(table.kind, evidence.entry.value), evidence)
 
     def page(
-        self, table: Table[V], page_size: int, page_token: str, *parts: str | bytes
+        self,
+        table: Table[V],
+        page_size: int,
+        page_token: str,
+        *parts: str | bytes,
+        at_height: int = 0,
     ) -> Page[V]:
         """Rows of `table` whose key begins with `parts`, after those of the page before.
 
         `page_size` is at most `PAGE_ROWS_MAX`, 0 means `PAGE_ROWS_DEFAULT`; a page has fewer rows
-        where they are large. Raises `Refused`: INVALID_ARGUMENT, PAGE_TOKEN_INVALID.
+        where they are large. A first page is of `at_height`, so that lists of several tables fit
+        together; 0 is the newest final height. Raises `Refused`: INVALID_ARGUMENT,
+        PAGE_TOKEN_INVALID, HEIGHT_NOT_FINAL, HEIGHT_NOT_KEPT.
         """
         rows_max = page_rows(page_size)
         prefix = table.key(*parts) if parts else table.prefix
         if len(prefix) > KEY_BYTES_MAX:
             raise Refused(CommonReason.INVALID_ARGUMENT, "the filter is longer than any key")
-        cursor = self._cursor(prefix, page_token)
+        cursor = self._cursor(prefix, page_token, at_height)
         after = cursor.after or None
         found = self._ledger.scan_at(cursor.height, prefix, after=after, limit=rows_max + 1)
         entries: list[StateEntry] = []
@@ -144,10 +151,11 @@ class LedgerReads:
             key=key, value=value or b"", present=value is not None, proof=encode(proof)
         )
 
-    def _cursor(self, prefix: bytes, page_token: str) -> Cursor:
+    def _cursor(self, prefix: bytes, page_token: str, at_height: int) -> Cursor:
         query = sha256(prefix)[:QUERY_BYTES]
         if not page_token:
-            return Cursor(query, self._height(0), b"")
+            newest = self._height(at_height)
+            return Cursor(query, at_height if at_height > 0 else newest, b"")
         cursor = _read_token(page_token)
         if cursor.query != query or not cursor.after.startswith(prefix):
             raise Refused(CommonReason.PAGE_TOKEN_INVALID, "the token is of another query")

@@ -11,6 +11,7 @@ from common.ledger import lightclient
 from common.ledger.block import EventKind
 from common.ledger.chain import Context, LegRules
 from common.ledger.identity import signer_roles
+from common.ledger.versions import parameter_in_force
 from common.transfer.machine import (
     HASH_LOCK,
     RECORD_VERSION,
@@ -153,17 +154,19 @@ def proven_record(context: Context, proof: pb.EventProof) -> TransferRecord:
 
 
 def check_deadline_fits(context: Context, terms: Terms) -> None:
-    """Refuse a deadline nearer or farther than the parameters allow, from block time."""
+    """Refuse a deadline nearer or farther than the parameters in force allow, from block time."""
     ahead = terms.deadline_unix_ms - context.time_unix_ms
-    if ahead < context.parameters.deadline_min_ms:
+    least = parameter_in_force(context, "deadline_min_ms")
+    greatest = parameter_in_force(context, "deadline_max_ms")
+    if ahead < least:
         raise Refused(
             TransferReason.DEADLINE_TOO_NEAR,
-            f"the deadline is {ahead} ms ahead, {context.parameters.deadline_min_ms} needed",
+            f"the deadline is {ahead} ms ahead, {least} needed",
         )
-    if ahead > context.parameters.deadline_max_ms:
+    if ahead > greatest:
         raise Refused(
             TransferReason.DEADLINE_TOO_FAR,
-            f"the deadline is {ahead} ms ahead, {context.parameters.deadline_max_ms} at most",
+            f"the deadline is {ahead} ms ahead, {greatest} at most",
         )
 
 

@@ -5,6 +5,7 @@ whether the two ledgers are what they claim to be, without trusting anything a n
 
     findings.py   what an audit found: the first violation, or what was judged and how much
     replay.py     one chain from genesis through the real ledger; header, certificate, invariants
+    fees.py       what trades paid against the schedule, from the events alone
     pair.py       both chains together: outcomes agree, minted units have receipts behind them
     folders.py    the blocks of stopped nodes, with the log and state of each node compared
     remote.py     the blocks of running nodes, over gRPC

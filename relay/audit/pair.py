@@ -11,16 +11,19 @@ from dataclasses import dataclass
 
 from assetchain.contracts.lots.keys import LOT
 from assetchain.contracts.lots.types import Lot, LotState
-from bizchain.contracts.cash.operations import trade_fee
-from bizchain.contracts.cash.types import CashLeg
+from bizchain.contracts.cash.keys import FEE_TERMS
+from bizchain.contracts.cash.queries import schedule_at, trade_fee
+from bizchain.contracts.cash.types import CashLeg, FeeTerms
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from common.encoding import decode
+from common.governance.subjects import is_shared
 from common.ledger import lightclient, outbox
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY, PartyStatus
 from common.ledger.ledger import Ledger
 from common.ledger.lightclient import PEER_HEADER
+from common.ledger.versions import VERSION
 from common.transfer.machine import TRANSFER, Role, TransferRow, TransferState
 from common.transfer.terms import opens_lock, read_terms, transfer_id_of
 from relay.audit.findings import Finding, PairReport, Violated
@@ -119,7 +122,9 @@ def _check_light_client(own: _Side, other: _Side) -> tuple[int, int]:
 
 
 def _check_mirror(books: _Side, assets: _Side) -> None:
-    """Once all messages are applied, parties and holds are the same on both chains."""
+    """Once all messages are applied, parties, holds and what travels of what was voted are the same
+    on both chains.
+    """
     sent = outbox.counters(books.ledger.state).outbox_last
     if outbox.counters(assets.ledger.state).inbox_last != sent:
         return
@@ -132,6 +137,17 @@ def _check_mirror(books: _Side, assets: _Side) -> None:
         raise assets.violated("mirror", "its parties are not those of the books")
     if dict(books.ledger.state.scan(HOLD)) != dict(assets.ledger.state.scan(HOLD)):
         raise assets.violated("mirror", "its holds are not those of the books")
+    if _shared_versions(books) != _shared_versions(assets):
+        raise assets.violated("mirror", "its versions are not those the books voted")
+
+
+def _shared_versions(side: _Side) -> set[tuple[str, str, int, int, bytes, bytes]]:
+    """What both chains must agree on of every version but where it begins."""
+    return {
+        (row.kind, row.name, row.version, row.value, row.content, row.proposal_id)
+        for _, row in side.ledger.state.scan(VERSION)
+        if is_shared(row.kind, row.name)
+    }
 
 
 def _check_outcomes(
@@ -199,14 +215,17 @@ def _backs(receipt: Receipt, lot: Lot) -> bool:
 
 
 def _check_fees(books: _Side) -> None:
-    """B15: the fee of every trade is that of the schedule."""
-    basis_points = books.ledger.genesis.parameters.trade_fee_basis_points
+    """B15: the fee of every trade is that of the schedule in force where its cash was reserved."""
+    state, parameters = books.ledger.state, books.ledger.genesis.parameters
     for transfer_id, row in books.transfers().items():
         if row.record.flow == "X2" and row.leg:
             leg = decode(CashLeg, row.leg)
-            scheduled = trade_fee(leg.amount, basis_points)
-            if leg.fee != scheduled:
+            terms = state.get(FEE_TERMS, FEE_TERMS.key(transfer_id)) or FeeTerms(0, 0)
+            version, schedule = schedule_at(state, parameters, terms.reserved_height)
+            scheduled = trade_fee(leg.amount, schedule.trade_basis_points)
+            if (leg.fee, terms.schedule_version) != (scheduled, version):
                 message = f"transfer {transfer_id.hex()}: fee {leg.fee}, scheduled {scheduled}"
+                message += f" by version {version} (its own: {terms.schedule_version})"
                 raise books.violated("B15", message)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stdnum import lei
 
-from bizchain.contracts.cash.operations import trade_fee
+from bizchain.contracts.cash.queries import trade_fee
 from bizchain.documents.files import read_document
 from bizchain.documents.records import Party
 from bizchain.documents.trade import Trade, TradeDocument, read_trade
@@ -179,9 +179,9 @@ def sale_of(paper_trade: PaperTrade, parts: Parts, quantity: int, amount: int) -
 
 
 async def fee_on(stage: Stage, amount: int) -> int:
-    """The platform's fee on a trade of so much, by the parameters of the books."""
-    genesis = await stage.books.ledger.genesis()
-    return trade_fee(amount, genesis.parameters.trade_fee_basis_points)
+    """The platform's fee on a trade of so much, by the schedule in force on the books."""
+    _, schedule = await stage.books.fee_schedule()
+    return trade_fee(amount, schedule.trade_basis_points)
 
 
 def _paper(folder: Path, document: TradeDocument, place: int, number: int) -> Paper:

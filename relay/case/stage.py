@@ -293,11 +293,11 @@ class Stage:
     async def _agree(
         self, trade: Trade, deadline_ms: int = DEADLINE_MS, mode: str = Mode.EXPRESS
     ) -> Agreement:
-        genesis = await self.books.ledger.genesis()
+        _, schedule = await self.books.fee_schedule()
         return agree_on_trade(
             self.pair,
             trade,
-            fee_basis_points=genesis.parameters.trade_fee_basis_points,
+            fee_basis_points=schedule.trade_basis_points,
             deadline_unix_ms=self._deadline(deadline_ms),
             random_bytes=self.ports.random_bytes,
             mode=mode,

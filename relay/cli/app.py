@@ -11,6 +11,7 @@ from relay.cli import (
     cash,
     chain,
     documents,
+    governance,
     keys,
     party,
     play,
@@ -30,6 +31,7 @@ def _root() -> typer.Typer:
         module.add(root)
     for module in (transfer, proof, audit, documents, keys):
         module.add(root)
+    governance.add(root)
     return root
 
 

@@ -21,6 +21,7 @@ from bizchain.contracts.documents.keys import DOCUMENT
 from bizchain.contracts.receipts.keys import RECEIPT
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
+from common.governance.types import BALLOT
 from common.ledger.evidence import Final, verify_certified, verify_entry, verify_genesis
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY
@@ -39,6 +40,7 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "receipt": (BUSINESS, RECEIPT, 1),
     "cash": (BUSINESS, CASH, 2),
     "document": (BUSINESS, DOCUMENT, 2),
+    "ballot": (BUSINESS, BALLOT, 1),
     "lot": (ASSET, LOT, 1),
     "holding": (ASSET, HOLDING, 2),
 }

@@ -114,13 +114,13 @@ async def start_trade(
     if sold is not None and sold.unit != base_unit:
         raise typer.BadParameter(f"{lot} is counted in {sold.unit}, not in {base_unit}")
     books = await session.books()
-    parameters = (await books.ledger.genesis()).parameters
+    _, schedule = await books.fee_schedule()
     buyer = session.options.require_signer().party_id
     trade = Trade(buyer, seller, currency, amount_of(amount, currency), lot, base)
     agreement = agree_on_trade(
         _pair(session),
         trade,
-        fee_basis_points=parameters.trade_fee_basis_points,
+        fee_basis_points=schedule.trade_basis_points,
         deadline_unix_ms=_deadline(seconds),
         random_bytes=secrets.token_bytes,
         mode=_mode(two_step),

@@ -81,9 +81,10 @@ def network_of(genesis: Genesis, addresses: dict[str, str]) -> Network:
 class ServedCluster:
     """The running nodes, by id. Any of them can be closed and opened again on its folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, app: NodeApp = APP, genesis: Genesis | None = None) -> None:
         self.path = path
-        self.genesis = served_genesis()
+        self.app = app
+        self.genesis = genesis or served_genesis()
         self.addresses: dict[str, str] = {}
         self.processes: dict[str, NodeProcess] = {}
 
@@ -95,7 +96,7 @@ class ServedCluster:
         unknown = network_of(self.genesis, dict.fromkeys(NODE_IDS, f"{HOST}:1"))
         for node_id in NODE_IDS:
             settings = ProcessSettings(
-                chain_name="tally",
+                chain_name=self.genesis.chain_name,
                 node_id=node_id,
                 listen=f"{HOST}:0",
                 tick_ms=20,
@@ -109,7 +110,7 @@ class ServedCluster:
 
     def bind(self, node_id: str) -> NodeProcess:
         """Open a node on its folder and take its address, the one it had where it had one."""
-        process = NodeProcess.open(self.path / node_id, APP)
+        process = NodeProcess.open(self.path / node_id, self.app)
         port = process.bind(self.addresses.get(node_id))
         self.addresses[node_id] = f"{HOST}:{port}"
         self.processes[node_id] = process
@@ -136,13 +137,15 @@ class ServedCluster:
 
     def client(self, party: str = "acme", network: Network | None = None) -> LedgerClient:
         author = Author(party, key_of(party))
-        return LedgerClient(network or self.network, "tally", CLIENT, author=author)
+        return LedgerClient(network or self.network, self.genesis.chain_name, CLIENT, author=author)
 
 
 @asynccontextmanager
-async def served(path: Path) -> AsyncIterator[ServedCluster]:
-    """A cluster of four nodes that has elected a leader."""
-    cluster = ServedCluster(path)
+async def served(
+    path: Path, app: NodeApp = APP, genesis: Genesis | None = None
+) -> AsyncIterator[ServedCluster]:
+    """A cluster of four nodes that has elected a leader. The tiny chain, unless told otherwise."""
+    cluster = ServedCluster(path, app, genesis)
     cluster.format()
     for node_id in NODE_IDS:
         cluster.bind(node_id)

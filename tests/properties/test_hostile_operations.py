@@ -13,12 +13,16 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from bizchain.contracts.cash.types import FeeSchedule
 from bizchain.v1 import operation_pb2 as business_pb
+from common.encoding import encode
 from common.errors import CommonReason as Reason
 from common.errors import Refused
 from common.storage.ports import KEY_BYTES_MAX
 from tests.kit import cast
+from tests.kit.council import Council, check_invariants
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
 
@@ -33,6 +37,28 @@ TEXTS = st.one_of(
 )
 NUMBERS = st.sampled_from((0, 1, -1, 1_000, 2**31, 2**63 - 1, -(2**63), cast.START_UNIX_MS))
 DATA = st.one_of(st.binary(max_size=40), st.sampled_from((bytes(32), bytes(64), b"\xff" * 600)))
+
+CHANGES: list[tuple[str, str, int, bytes]] = [
+    ("parameter", "deadline_min_ms", 600_000, b""),
+    ("parameter", "deadline_max_ms", 600_001, b""),
+    ("parameter", "freeze_lag_max_ms", 15_000, b""),
+    *(
+        ("fee-schedule", "platform", 0, encode(FeeSchedule(1, *rates)))
+        for rates in ((0, 0), (10_000, 100), (50, 1), (10_001, 0), (2**63, 0), (0, -1))
+    ),
+    *((kind, "x" * 64, 0, b"\xff" * 16_384) for kind in ("policy-table", "scorecard", "template")),
+]
+ODD: list[tuple[str, st.SearchStrategy[object]]] = [
+    ("kind", TEXTS),
+    ("name", TEXTS),
+    ("ground", TEXTS),
+    ("value", NUMBERS),
+    ("content", DATA),
+    ("activation_height", NUMBERS),
+    ("activation_height", st.integers(0, 40_000)),
+    ("deadline_unix_ms", NUMBERS),
+]
+AMOUNTS = st.sampled_from((1, 1_000, 10_000))
 
 PAIR: list[Pair] = []
 
@@ -81,6 +107,27 @@ def test_no_operation_stops_a_ledger(data: st.DataObject) -> None:
     sender = data.draw(st.sampled_from(AUTHORS))
     payload = getattr(side.chain.operation_type(), name)
     run(side, sender, name, data.draw(filled(payload)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_change_that_members_vote_for_stops_a_ledger(data: st.DataObject) -> None:
+    """Whatever a member proposes and all vote for: it is refused, or in force and judged by."""
+    side = data.draw(st.sampled_from(pair().sides))
+    council = Council(pair())
+    kind, name, value, content = data.draw(st.sampled_from(CHANGES))
+    salt = data.draw(st.binary(min_size=32, max_size=32))
+    change = council.proposal(
+        kind, name, side=side, proposer="core", value=value, content=content, salt=salt
+    )
+    for field, odd in data.draw(st.lists(st.sampled_from(ODD), max_size=2)):
+        change = replace(change, **{field: data.draw(odd)})
+    if council.propose(change, side) is None:
+        assert council.vote(change, "core", approve=True, side=side) is None
+    pair().carry()
+    pair().reserve(pair().trade("bob", "alice", lot_id="lot-alice", amount=data.draw(AMOUNTS)))
+    for chain in pair().sides:
+        check_invariants(chain)
 
 
 @pytest.mark.parametrize("kind", ["lot", "party", "receipt"])

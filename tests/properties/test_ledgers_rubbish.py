@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from assetchain.contracts.holdings.types import TitleLeg
 from assetchain.contracts.lots.types import MintLeg
-from bizchain.contracts.cash.types import CashLeg
+from bizchain.contracts.cash.types import CashLeg, FeeSchedule
 from bizchain.contracts.receipts.types import ReceiptLeg
 from common.encoding import decode, encode
 from common.errors import Refused
+from common.governance.types import Proposal
 from common.ledger.block import Block, Event, Header, TransactionReceipt, decode_leaf
 from common.ledger.certificate import Certificate, HeaderVote, NodeSet
 from common.ledger.compose import compose
@@ -26,6 +27,7 @@ from common.ledger.holds import HoldNotice
 from common.ledger.identity import Party
 from common.ledger.outbox import Message as OneWayMessage
 from common.ledger.transaction import parse
+from common.ledger.versions import Enactment
 from common.transfer.facts import ReceiptFacts
 from common.transfer.machine import TransferRecord
 from common.transfer.terms import Terms, read_terms
@@ -35,9 +37,9 @@ from tests.kit.forgery import Spoil, spoiled
 from tests.kit.pair import Pair, furnished
 
 CANONICAL: list[type[Any]] = [
-    Block, Certificate, CashLeg, Event, Genesis, Header, HeaderVote, HoldNotice, MintLeg, NodeSet,
-    OneWayMessage, Party, ReceiptFacts, ReceiptLeg, Terms, TitleLeg, TransactionReceipt,
-    TransferRecord,
+    Block, Certificate, CashLeg, Enactment, Event, FeeSchedule, Genesis, Header, HeaderVote,
+    HoldNotice, MintLeg, NodeSet, OneWayMessage, Party, Proposal, ReceiptFacts, ReceiptLeg, Terms,
+    TitleLeg, TransactionReceipt, TransferRecord,
 ]  # fmt: skip
 INTEGERS = st.sampled_from([0, 1, -1, 2**31, 2**63 - 1, -(2**63), 1_800_000_000_000])
 BYTES = st.one_of(
@@ -135,6 +137,7 @@ def test_any_bytes_are_parsed_or_refused(
 def values_of(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     kinds: dict[int, st.SearchStrategy[Any]] = {
         FieldDescriptor.TYPE_INT64: INTEGERS,
+        FieldDescriptor.TYPE_BOOL: st.booleans(),
         FieldDescriptor.TYPE_STRING: TEXTS,
         FieldDescriptor.TYPE_BYTES: st.one_of(BYTES, st.builds(deal_terms)),
     }

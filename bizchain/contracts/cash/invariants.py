@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
-from bizchain.contracts.cash.types import CashLeg
+from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE
+from bizchain.contracts.cash.queries import trade_fee, trial_balance
+from bizchain.contracts.cash.types import FEE_SCHEDULE, PLATFORM_FEES, CashLeg, FeeSchedule
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
+from common.ledger.versions import in_force
 from common.transfer.machine import OPEN_TRANSFER, TRANSFER
 from common.transfer.pots import POT
 
@@ -20,21 +22,20 @@ SEPARATOR = b"/"
 
 def money_is_conserved(state: Reader) -> Sequence[Violation]:
     """I2, B6: per currency, issued - redeemed = available + reserved + claimable; none negative."""
-    balance: Counter[str] = Counter()
     broken: list[Violation] = []
     for key, account in state.scan(CASH):
         if account.available < 0 or account.reserved < 0:
             broken.append(Violation("B6", f"a negative balance in {key[1:].decode()}"))
-        balance[_last_part(key)] += account.available + account.reserved
-    for _, pot in state.scan(POT):
-        balance[pot.asset] += pot.quantity
-    for key, issued in state.scan(ISSUANCE):
-        balance[key[1:].split(SEPARATOR)[0].decode()] -= issued.issued - issued.redeemed
-    broken.extend(
-        Violation("I2", f"{currency}: {difference} minor units are not accounted for")
-        for currency, difference in sorted(balance.items())
-        if difference
+    balances = trial_balance(
+        ((_last_part(key), account) for key, account in state.scan(CASH)),
+        (pot for _, pot in state.scan(POT)),
+        ((key[1:].split(SEPARATOR)[0].decode(), row) for key, row in state.scan(ISSUANCE)),
     )
+    for currency, balance in balances.items():
+        difference = balance.credit - balance.debit
+        if difference:
+            message = f"{currency}: {difference} minor units are not accounted for"
+            broken.append(Violation("I2", message))
     return broken
 
 
@@ -73,6 +74,28 @@ def escrow_is_backed(state: Reader) -> Sequence[Violation]:
     ]
 
 
+def fees_are_scheduled(state: Reader) -> Sequence[Violation]:
+    """B15: every leg judged by a voted schedule has the fee of the one in force where it was
+    reserved. Legs of the genesis's schedule have no row; the audit, which has the genesis, judges
+    them too.
+    """
+    broken: list[Violation] = []
+    for key, terms in state.scan(FEE_TERMS):
+        row = state.get(TRANSFER, TRANSFER.key(key[1:]))
+        voted = in_force(state, FEE_SCHEDULE, PLATFORM_FEES, terms.reserved_height)
+        if row is None or voted is None or voted.version != terms.schedule_version:
+            message = f"transfer {key[1:].hex()} was judged by a schedule not in force"
+            broken.append(Violation("B15", message))
+            continue
+        leg = decode(CashLeg, row.leg)
+        schedule = decode(FeeSchedule, voted.content)
+        scheduled = trade_fee(leg.amount, schedule.trade_basis_points)
+        if leg.fee != scheduled:
+            message = f"transfer {key[1:].hex()}: fee {leg.fee}, scheduled {scheduled}"
+            broken.append(Violation("B15", message))
+    return broken
+
+
 def _last_part(key: bytes) -> str:
     return key.rsplit(SEPARATOR, 1)[1].decode()
 
@@ -81,4 +104,5 @@ INVARIANTS: Mapping[str, Invariant] = {
     "money is conserved": money_is_conserved,
     "currency books add up": currency_books_add_up,
     "cash escrow is backed": escrow_is_backed,
+    "fees are scheduled": fees_are_scheduled,
 }

@@ -2,6 +2,10 @@
 
 No movement can overflow: a currency's books never hold more than `AMOUNT_MAX` in all, which is
 checked where money is issued and nowhere else.
+
+The fee of a trade is that of the schedule in force in the block that reserves its cash. A trade
+agreed under another one is refused there, before anything moved, and may be agreed again. What is
+reserved settles with its own fee, whatever schedule is in force by then.
 """
 
 from __future__ import annotations
@@ -9,12 +13,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
-from bizchain.contracts.cash.queries import book_of, cash_of, issuance_of
-from bizchain.contracts.cash.types import CashAccount, CashLeg, Issuance, JournalEntry
+from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE
+from bizchain.contracts.cash.queries import book_of, cash_of, issuance_of, schedule_at, trade_fee
+from bizchain.contracts.cash.types import (
+    AccountClass,
+    CashAccount,
+    CashLeg,
+    FeeTerms,
+    Issuance,
+    JournalEntry,
+)
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
-from common.amount import AMOUNT_MAX, check_amount, currency_exponent, scale_ceiling
+from common.amount import AMOUNT_MAX, check_amount, currency_exponent
 from common.deadline import expired
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
@@ -26,7 +37,8 @@ from common.transfer.pots import credit_or_pot
 __all__ = ["LEGS", "OPERATIONS", "credit_cash", "pay_out_pot"]
 
 REFERENCE_CHARACTERS_MAX = 140
-BASIS_POINTS = 10_000
+AVAILABLE, RESERVED = AccountClass.AVAILABLE, AccountClass.RESERVED
+CLAIMABLE, FEES, ISSUED = AccountClass.CLAIMABLE, AccountClass.FEES, AccountClass.ISSUANCE
 
 
 class Movement(NamedTuple):
@@ -57,7 +69,7 @@ def apply_deposit_cash(context: Context, _: pb.DepositCash, movement: Movement) 
     """Debit the bank's issuance, credit the party."""
     _issue(context, movement.payer, movement.currency, issued=movement.amount)
     _add(context, movement.payee, movement.currency, available=movement.amount)
-    _journal(context, "issuance", "available", movement)
+    _journal(context, ISSUED, AVAILABLE, movement)
 
 
 def check_withdraw_cash(context: Context, operation: pb.WithdrawCash) -> Movement:
@@ -81,7 +93,7 @@ def apply_withdraw_cash(context: Context, _: pb.WithdrawCash, movement: Movement
     """Debit the party, credit the bank's issuance."""
     _add(context, movement.payer, movement.currency, available=-movement.amount)
     _issue(context, movement.payee, movement.currency, redeemed=movement.amount)
-    _journal(context, "available", "issuance", movement)
+    _journal(context, AVAILABLE, ISSUED, movement)
 
 
 # --- paying -------------------------------------------------------------------------------------
@@ -102,24 +114,26 @@ def apply_pay_cash(context: Context, _: pb.PayCash, movement: Movement) -> None:
     """Debit the payer, credit the payee."""
     _add(context, movement.payer, movement.currency, available=-movement.amount)
     _add(context, movement.payee, movement.currency, available=movement.amount)
-    _journal(context, "available", "available", movement)
+    _journal(context, AVAILABLE, AVAILABLE, movement)
 
 
 # --- flow X2: delivery versus payment -----------------------------------------------------------
 
 
 def check_leg(context: Context, leg: CashLeg, _: bytes) -> None:
-    """Free money of the payer, another active payee, and the scheduled fee."""
+    """Free money of the payer, another active payee, and the fee of the schedule in force now."""
     currency_exponent(leg.currency)
     if leg.amount <= 0:
         raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "a trade is paid with more than nothing")
     check_amount(leg.amount)
     if leg.payer == leg.payee:
         raise Refused(BusinessReason.SAME_PARTY, "payer and payee are two parties")
-    scheduled = trade_fee(leg.amount, context.parameters.trade_fee_basis_points)
+    version, schedule = schedule_at(context.state, context.parameters, context.height)
+    scheduled = trade_fee(leg.amount, schedule.trade_basis_points)
     if leg.fee != scheduled:
         raise Refused(
-            BusinessReason.FEE_MISMATCH, f"the schedule's fee is {scheduled}, not {leg.fee}"
+            BusinessReason.FEE_MISMATCH,
+            f"by version {version} of the schedule the fee is {scheduled}, not {leg.fee}",
         )
     active_party(context.state, leg.payee)
     _check_available(context, leg.payer, leg.currency, leg.amount)
@@ -134,29 +148,40 @@ def check_leg_unheld(context: Context, leg: CashLeg) -> None:
 def reserve_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> bytes:
     """Move the payer's money to escrow."""
     _add(context, leg.payer, leg.currency, available=-leg.amount, reserved=leg.amount)
-    accounts = f"available/{leg.payer}", f"reserved/{leg.payer}"
+    accounts = AVAILABLE.of(leg.payer), RESERVED.of(leg.payer)
     _journal_leg(context, transfer_id, leg, *accounts, leg.amount)
+    version, _ = schedule_at(context.state, context.parameters, context.height)
+    if version:
+        terms = FeeTerms(version, context.height)
+        context.state.put(FEE_TERMS, FEE_TERMS.key(transfer_id), terms)
     return b""
 
 
 def settle_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
     """Pay the payee and the platform out of escrow."""
     _add(context, leg.payer, leg.currency, reserved=-leg.amount)
-    _pay_out(context, transfer_id, leg, leg.payee, leg.amount - leg.fee)
-    _pay_out(context, transfer_id, leg, context.parameters.fee_party, leg.fee)
+    escrow = RESERVED.of(leg.payer)
+    _pay_out(context, transfer_id, leg, escrow, leg.payee, leg.amount - leg.fee)
+    if leg.fee:
+        platform = context.parameters.fee_party
+        income = FEES.of(platform)
+        _journal_leg(context, transfer_id, leg, escrow, income, leg.fee)
+        _pay_out(context, transfer_id, leg, income, platform, leg.fee)
 
 
 def release_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
     """Give the payer its money back."""
     _add(context, leg.payer, leg.currency, reserved=-leg.amount)
-    _pay_out(context, transfer_id, leg, leg.payer, leg.amount)
+    _pay_out(context, transfer_id, leg, RESERVED.of(leg.payer), leg.payer, leg.amount)
 
 
-def _pay_out(context: Context, transfer_id: bytes, leg: CashLeg, party: str, amount: int) -> None:
+def _pay_out(
+    context: Context, transfer_id: bytes, leg: CashLeg, debit: str, party: str, amount: int
+) -> None:
     if amount:
         credited = credit_or_pot(context, transfer_id, party, leg.currency, amount, credit_cash)
-        account = f"{'available' if credited else 'claimable'}/{party}"
-        _journal_leg(context, transfer_id, leg, f"reserved/{leg.payer}", account, amount)
+        account = (AVAILABLE if credited else CLAIMABLE).of(party)
+        _journal_leg(context, transfer_id, leg, debit, account, amount)
 
 
 def credit_cash(context: Context, party: str, currency: str, amount: int) -> None:
@@ -169,14 +194,9 @@ def pay_out_pot(
 ) -> None:
     """Credit what waited for a party that is active now."""
     credit_cash(context, party, currency, amount)
-    accounts = f"claimable/{party}", f"available/{party}"
+    accounts = CLAIMABLE.of(party), AVAILABLE.of(party)
     entry = JournalEntry(*accounts, currency, amount, transfer_id.hex())
     context.emit("journal", currency, entry)
-
-
-def trade_fee(amount: int, basis_points: int) -> int:
-    """The platform's fee on a trade: rounded up to the minor unit, in favour of the fee account."""
-    return scale_ceiling(amount, basis_points, BASIS_POINTS)
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -232,10 +252,12 @@ def _issue(
         context.state.put(table, key, after)
 
 
-def _journal(context: Context, debit: str, credit: str, movement: Movement) -> None:
+def _journal(
+    context: Context, debit: AccountClass, credit: AccountClass, movement: Movement
+) -> None:
     entry = JournalEntry(
-        f"{debit}/{movement.payer}",
-        f"{credit}/{movement.payee}",
+        debit.of(movement.payer),
+        credit.of(movement.payee),
         movement.currency,
         movement.amount,
         movement.reference,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import grpc
 
-from bizchain.contracts.cash.keys import CASH
-from bizchain.contracts.cash.types import CashAccount
+from bizchain.contracts.cash.keys import CASH, ISSUANCE
+from bizchain.contracts.cash.types import CashAccount, Issuance
 from bizchain.v1 import cash_service_pb2 as pb
 from bizchain.v1.cash_service_pb2_grpc import (
     CashServiceServicer,
     add_CashServiceServicer_to_server,
 )
 from common.rpc.reads import LedgerReads, Service
+from common.transfer.pots import POT, Pot
 
 __all__ = ["SERVICE"]
 
@@ -41,6 +42,7 @@ class CashService(CashServiceServicer):
             request.page_size,
             request.page_token,
             *([request.party_id, ""] if request.party_id else []),
+            at_height=request.at_height,
         )
         return pb.ListCashAccountsResponse(
             cash_accounts=[_view(key, value) for key, value in page.rows],
@@ -48,6 +50,49 @@ class CashService(CashServiceServicer):
             block=page.block,
             next_page_token=page.next_page_token,
         )
+
+    async def ListIssuances(  # noqa: N802
+        self, request: pb.ListIssuancesRequest, _: grpc.aio.ServicerContext[object, object]
+    ) -> pb.ListIssuancesResponse:
+        """A page of what banks issued, all at one final height."""
+        page = self._reads.page(
+            ISSUANCE, request.page_size, request.page_token, at_height=request.at_height
+        )
+        return pb.ListIssuancesResponse(
+            issuances=[_issuance(key, value) for key, value in page.rows],
+            entries=page.entries,
+            block=page.block,
+            next_page_token=page.next_page_token,
+        )
+
+    async def ListClaims(  # noqa: N802
+        self, request: pb.ListClaimsRequest, _: grpc.aio.ServicerContext[object, object]
+    ) -> pb.ListClaimsResponse:
+        """A page of money that waits for its party, all at one final height."""
+        page = self._reads.page(
+            POT, request.page_size, request.page_token, at_height=request.at_height
+        )
+        return pb.ListClaimsResponse(
+            claims=[_claim(key, value) for key, value in page.rows],
+            entries=page.entries,
+            block=page.block,
+            next_page_token=page.next_page_token,
+        )
+
+
+def _issuance(key: bytes, row: Issuance) -> pb.Issuance:
+    currency, bank = key[1:].decode().split("/")
+    return pb.Issuance(currency=currency, bank=bank, issued=row.issued, redeemed=row.redeemed)
+
+
+def _claim(key: bytes, pot: Pot) -> pb.Claim:
+    transfer_id, _, _ = key[1:].decode().split("/")
+    return pb.Claim(
+        transfer_id=bytes.fromhex(transfer_id),
+        party_id=pot.party,
+        currency=pot.asset,
+        amount=pot.quantity,
+    )
 
 
 def _view(key: bytes, account: CashAccount) -> pb.CashAccount:

@@ -18,11 +18,15 @@ from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.encoding import encode
 from common.errors import CommonReason, Reason, TransferReason
+from common.governance.operations import OPEN_PROPOSALS_MAX
+from common.governance.types import Proposal
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import CommitTransfer, ReserveTransfer
 from relay.agreement import Agreement, Issue, agree_on_issue
 from tests.kit import cast
+from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
+from tests.kit.side import Side
 
 Example = Callable[[Pair], Reason | None]
 EXAMPLES: dict[Reason, Example] = {}
@@ -363,6 +367,80 @@ def _(pair: Pair) -> Reason | None:
 def move(pair: Pair, lot_id: str, quantity: int, receiver: str = "bob") -> Reason | None:
     operation = MoveTitle(lot_id=lot_id, receiver=receiver, quantity=quantity)
     return pair.asset.do("alice", move_title=operation)
+
+
+# --- governance, on either chain ----------------------------------------------------------------
+
+
+def governed(reason: str) -> Callable[[Callable[[Council, Side], Reason | None]], None]:
+    """An example of a reason that both chains have under numbers of their own."""
+
+    def add(example: Callable[[Council, Side], Reason | None]) -> None:
+        reaches(BusinessReason[reason])(lambda pair: example(Council(pair), pair.business))
+        reaches(AssetReason[reason])(lambda pair: example(Council(pair), pair.asset))
+
+    return add
+
+
+def change_of(council: Council, side: Side, **changed: Any) -> Proposal:
+    """A change of a parameter of this chain, by the one member who runs its nodes."""
+    shared = side is council.books
+    name, value = ("deadline_min_ms", 5_000) if shared else ("freeze_lag_max_ms", 40_000)
+    fields = {"name": name, "value": value, "proposer": "core", "side": side, **changed}
+    return council.proposal("parameter", **fields)
+
+
+def proposed(council: Council, side: Side) -> Proposal:
+    change = change_of(council, side)
+    assert council.propose(change, side) is None
+    return change
+
+
+@governed("NOT_A_MEMBER")
+def _(council: Council, side: Side) -> Reason | None:
+    return council.vote(proposed(council, side), "bank", approve=True, side=side)
+
+
+@governed("NOT_GOVERNED")
+def _(council: Council, side: Side) -> Reason | None:
+    return council.propose(change_of(council, side, name="gravity"), side)
+
+
+@governed("OUT_OF_RANGE")
+def _(council: Council, side: Side) -> Reason | None:
+    return council.propose(change_of(council, side, value=0), side)
+
+
+@governed("ALREADY_VOTED")
+def _(council: Council, side: Side) -> Reason | None:
+    change = proposed(council, side)
+    assert council.vote(change, "core", approve=True, side=side) is None
+    return council.vote(change, "core", approve=False, side=side)
+
+
+@governed("PROPOSAL_DECIDED")
+def _(council: Council, side: Side) -> Reason | None:
+    change = proposed(council, side)
+    assert council.vote(change, "core", approve=True, side=side) is None
+    return council.close(change, side)
+
+
+@governed("PROPOSAL_EXPIRED")
+def _(council: Council, side: Side) -> Reason | None:
+    change = proposed(council, side)
+    return council.vote(change, "core", approve=True, side=side, at=change.deadline_unix_ms)
+
+
+@governed("PROPOSAL_NOT_EXPIRED")
+def _(council: Council, side: Side) -> Reason | None:
+    return council.close(proposed(council, side), side)
+
+
+@governed("TOO_MANY_PROPOSALS")
+def _(council: Council, side: Side) -> Reason | None:
+    for _ in range(OPEN_PROPOSALS_MAX):
+        proposed(council, side)
+    return council.propose(change_of(council, side), side)
 
 
 def test_every_reason_of_the_rules_has_an_example() -> None:

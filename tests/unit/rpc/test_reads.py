@@ -77,6 +77,26 @@ def test_later_pages_are_of_the_height_of_the_first() -> None:
     assert {account.units for _, account in second.rows} == {1}
 
 
+def test_a_first_page_is_of_the_height_that_is_asked_for() -> None:
+    """So that lists of several tables fit together. One that is not final or kept is refused."""
+    chain = ledger_with(NAMES)
+    reads = reads_of(chain)
+    chain.add(make_transaction(chain.chain_id, "bank", deposit(NAMES[0], 100), 900))
+    then, now = reads.page(ACCOUNT, 1, "", at_height=1), reads.page(ACCOUNT, 1, "")
+    assert [page.rows[0][1].units for page in (then, now)] == [1, 101]
+    assert then.block == chain.proofs.certified(1)
+    second = reads.page(ACCOUNT, 1, then.next_page_token, at_height=2)
+    assert second.block == then.block, "later pages are of the height of the first"
+    with pytest.raises(Refused) as caught:
+        reads.page(ACCOUNT, 1, "", at_height=3)
+    assert caught.value.reason is CommonReason.HEIGHT_NOT_FINAL
+    for _ in range(70):
+        chain.add()
+    with pytest.raises(Refused) as caught:
+        reads.page(ACCOUNT, 1, "", at_height=1)
+    assert caught.value.reason is CommonReason.HEIGHT_NOT_KEPT
+
+
 def test_a_token_is_of_its_own_query_only() -> None:
     reads = reads_of(CHAIN)
     token = reads.page(ACCOUNT, 5, "").next_page_token

@@ -1,0 +1,75 @@
+"""B15 from the events alone: what each settled trade paid is what the schedule asked for.
+
+The state keeps by which schedule a leg was judged; this believes none of it. The block in which a
+transfer was reserved is known from its record there, the schedule of that block from the votes, and
+what was collected from the journal of the block that settles it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bizchain.contracts.cash.queries import schedule_at, trade_fee
+from bizchain.contracts.cash.types import AccountClass, CashLeg, JournalEntry
+from common.encoding import decode
+from common.ledger.block import Event, EventKind, decode_leaf
+from common.ledger.chain import Violation
+from common.ledger.ledger import Ledger
+from common.transfer.machine import TransferRecord, TransferState, record_of
+
+__all__ = ["FeeBook"]
+
+FLOW = "X2"
+FEES = f"{AccountClass.FEES}/"
+
+
+class FeeBook:
+    """Follows the business books block by block."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._reserved_at: dict[bytes, int] = {}
+
+    def take(self, height: int) -> Sequence[Violation]:
+        """What is wrong with the fees of the block just applied."""
+        collected: Counter[str] = Counter()
+        passed_on: Counter[str] = Counter()
+        due: Counter[str] = Counter()
+        for leaf in map(decode_leaf, self._ledger.leaves_at(height)):
+            if not isinstance(leaf, Event):
+                continue
+            if leaf.kind == "journal":
+                entry = decode(JournalEntry, leaf.payload)
+                if entry.credit.startswith(FEES):
+                    collected[entry.reference] += entry.amount
+                elif entry.debit.startswith(FEES):
+                    passed_on[entry.reference] += entry.amount
+            elif leaf.kind == EventKind.TRANSFER:
+                record = decode(TransferRecord, leaf.payload)
+                if record.flow == FLOW:
+                    due[record.transfer_id.hex()] += self._due(record, height)
+        return [
+            Violation(
+                "B15",
+                f"transfer {transfer}: {due[transfer]} due, {collected[transfer]} collected,"
+                f" {passed_on[transfer]} passed on",
+            )
+            for transfer in sorted({**due, **collected, **passed_on})
+            if not due[transfer] == collected[transfer] == passed_on[transfer]
+        ]
+
+    def _due(self, record: TransferRecord, height: int) -> int:
+        """What the schedule asks for where this record ends a trade well."""
+        if record.state == TransferState.RESERVED:
+            self._reserved_at[record.transfer_id] = height
+            return 0
+        reserved = self._reserved_at.pop(record.transfer_id, 0)
+        if record.state != TransferState.SETTLED:
+            return 0
+        row = record_of(self._ledger.state, record.transfer_id)
+        assert row is not None, "a settled transfer has its leg"
+        leg = decode(CashLeg, row.leg)
+        parameters = self._ledger.genesis.parameters
+        _, schedule = schedule_at(self._ledger.state, parameters, reserved)
+        return trade_fee(leg.amount, schedule.trade_basis_points)
