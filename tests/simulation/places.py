@@ -70,6 +70,8 @@ class WatchedNode(SimulatedNode):
             reply(refused)
 
     def crash(self, *, system: bool = False) -> None:
+        if self._service is not None:
+            self._service.is_gone = True
         self.oracle.counts["system crashes" if system else "crashes"] += 1
         super().crash(system=system)
 

@@ -67,9 +67,13 @@ class _Finals:
 
 
 class NodeService:
-    """The answers of one running node. Each `ask_*` calls `reply` once, or never."""
+    """The answers of one running node. Each `ask_*` calls `reply` once, or never.
+
+    `is_gone` once its process has ended: whoever waits for it gets no answer any more.
+    """
 
     def __init__(self, node: Node, world: World) -> None:
+        self.is_gone = False
         self.node = node
         self._world = world
         self._finals = _Finals(node.ledger)
@@ -86,6 +90,8 @@ class NodeService:
 
     def _decided(self, reply: Reply, waits: int, results: Sequence[Result]) -> None:
         """Answer, once each height named has a certificate of its own."""
+        if self.is_gone:
+            return
         heights = sorted({result.height for result in results if result.height})
         if waits and not all(self._finals.is_certified(height) for height in heights):
             again = partial(self._decided, reply, waits - 1, results)
