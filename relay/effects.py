@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from google.protobuf.message import Message
 
-from relay.inputs import Ending, Package
+from relay.inputs import Ending, Package, Voice
 
 __all__ = [
     "Changed",
@@ -49,11 +49,16 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KeepPackage:
-    """Keep what was handed over, its secret sealed. Replaces the package kept before."""
+    """Keep what was handed over, its secret sealed. Replaces what was kept before.
+
+    `voices` are all signatures, of which those in the package have their turn.
+    """
 
     transfer_id: bytes
     package: Package
     received_unix_ms: int
+    voices: tuple[Voice, ...] = ()
+    opened_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

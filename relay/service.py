@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from common.crypto.digest import DIGEST_BYTES
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.genesis import Genesis
+from common.rpc.callers import caller_of
 from common.transfer.machine import Outcome, Role, outcome_of
 from common.transfer.terms import transfer_id_of
 from relay.dossier.assembly import assemble
@@ -64,7 +65,8 @@ class RelayService(RelayServiceServicer):
         limit = self._reconciler.policy.open_transfers_max
         if self._reconciler.open_count >= limit:
             raise Refused(CommonReason.BUSY, f"this relay has {limit} transfers open already")
-        await self._driver.hand_over(transfer_id, package)
+        caller = caller_of(context).identity.uri
+        await self._driver.hand_over(transfer_id, package, caller)
         return pb.StartTransferResponse(transfer_id=transfer_id)
 
     # --- asking ----------------------------------------------------------------------------------

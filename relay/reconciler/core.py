@@ -28,12 +28,13 @@ from relay.inputs import (
 )
 from relay.reconciler.batches import next_batch
 from relay.reconciler.lanes import Lane
-from relay.reconciler.packages import merge
+from relay.reconciler.packages import voice_of
 from relay.reconciler.planning import Planner, RandomMs
 from relay.reconciler.policy import ChainPlan, Policy
 from relay.reconciler.queues import ChainQueue, Flight
 from relay.reconciler.refusals import Verdict, verdict_of
 from relay.reconciler.transfers import Stage, Transfer
+from relay.reconciler.voices import Voices
 
 __all__ = ["Reconciler"]
 
@@ -207,22 +208,26 @@ class Reconciler:
             return
         if transfer is None or ended:
             transfer = self._started(received, self.now_unix_ms)
-        before = transfer.package
-        transfer.package = _joined(transfer, received.package)
+        before, voices = transfer.package, transfer.voices.kept
+        transfer.take(received.package, received.caller)
         if transfer.terms is None:
             transfer.terms_bytes = received.package.terms
             transfer.terms = read_terms(received.package.terms)
         transfer.own = True
-        if transfer.package == before:
+        if (transfer.package, transfer.voices.kept) == (before, voices):
             return
-        transfer.decline_refused = False
         self._planner.keep(transfer)
-        self._planner.renew(transfer)
+        if _but_decline(transfer.package) != _but_decline(before):
+            self._planner.renew(transfer)
+        elif transfer.package != before:
+            self._planner.hurry(transfer)
         self._planner.plan(transfer)
 
     def _on_recovered(self, recovered: Recovered) -> None:
         transfer = self._started(recovered, recovered.received_unix_ms)
         transfer.package = recovered.package
+        given = (voice_of(recovered.package, recovered.opened_by),)
+        transfer.voices = Voices(recovered.voices or given)
         transfer.own = True
         if recovered.ending is None:
             transfer.unread = True  # what was sent before is read back, not guessed
@@ -374,16 +379,5 @@ class Reconciler:
         return fetches
 
 
-def _joined(transfer: Transfer, handed: Package) -> Package:
-    """What was kept and what is handed over now, together.
-
-    Anybody who knows the terms can hand over signatures of a key of its own in another's name. So
-    those that are kept stay, until the chains have refused them.
-    """
-    kept = transfer.package
-    if kept is None:
-        return handed
-    joined = merge(kept, handed) if transfer.quarantine else merge(handed, kept)
-    if transfer.decline_refused and handed.decline is not None:
-        return replace(joined, decline=handed.decline)
-    return joined
+def _but_decline(package: Package | None) -> Package | None:
+    return replace(package, decline=None) if package else None

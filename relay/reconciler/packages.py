@@ -28,7 +28,7 @@ from common.transfer.terms import (
     transfer_id_of,
 )
 from common.v1.transfer_pb2 import LegOpening, PartySignature
-from relay.inputs import Consent, Opening, Package
+from relay.inputs import Consent, Opening, Package, Voice
 from relay.v1.relay_service_pb2 import TransferPackage
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "package_from",
     "to_opening",
     "to_signature",
+    "voice_of",
     "without_secret",
 ]
 
@@ -97,16 +98,21 @@ def check_deadline(terms: Terms, now_unix_ms: int) -> None:
 
 
 def merge(earlier: Package, later: Package) -> Package:
-    """Both packages of one transfer together: what the later one has adds to the earlier."""
-    return Package(
-        earlier.terms,
-        earlier.follower_opening or later.follower_opening,
-        earlier.decider_opening or later.decider_opening,
-        _merged(earlier.follower_consents, later.follower_consents),
-        _merged(earlier.decider_consents, later.decider_consents),
-        later.decline or earlier.decline,
-        earlier.secret or later.secret,
+    """The earlier package, with what the later one adds of that which its own hash proves.
+
+    Signatures prove nothing by themselves: see `relay.reconciler.voices`.
+    """
+    return replace(
+        earlier,
+        follower_opening=earlier.follower_opening or later.follower_opening,
+        decider_opening=earlier.decider_opening or later.decider_opening,
+        secret=earlier.secret or later.secret,
     )
+
+
+def voice_of(package: Package, caller: str) -> Voice:
+    """What was signed in a package, as the voice of who handed it over."""
+    return Voice(caller, package.follower_consents, package.decider_consents, package.decline)
 
 
 def without_secret(package: Package) -> Package:
@@ -124,14 +130,6 @@ def to_signature(consent: Consent) -> PartySignature:
     return PartySignature(
         party=consent.party, public_key=consent.public_key, signature=consent.signature
     )
-
-
-def _merged(earlier: tuple[Consent, ...], later: tuple[Consent, ...]) -> tuple[Consent, ...]:
-    """One consent of each party, the newest: its key may have been replaced meanwhile."""
-    by_party: dict[str, Consent] = {}
-    for one in (*later, *earlier):
-        by_party.setdefault(one.party, one)
-    return tuple(by_party.values())[:CONSENTS_MAX]
 
 
 def _opening(message: LegOpening) -> Opening:
