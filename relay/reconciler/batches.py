@@ -63,7 +63,7 @@ class _Draft:
                 return False
             if not self.add_header(block):
                 return False
-        operation = operation_of(transfer, step)
+        operation = operation_of(transfer, step, self.policy)
         self.size_bytes += operation.payload.ByteSize()
         self.operations.append(operation)
         self.steps.append((transfer, step))

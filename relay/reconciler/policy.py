@@ -56,7 +56,7 @@ class Policy:
     """How long messages that were applied may wait for their acknowledgement."""
 
     secret_guard_ms: int = 5_000
-    """The secret is not sent later than this before the deadline."""
+    """The secret is not sent later than this before the deadline, for the first time or again."""
     expiry_margin_ms: int = 3_000
     """How long after the deadline, by its own clock, a relay expires without a look at the chain's.
     """
