@@ -8,6 +8,7 @@ needs certainty asks the chains, or takes the dossier.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,7 +24,7 @@ from relay.driver import RelayDriver
 from relay.inputs import TransferRow
 from relay.metrics import facts_of
 from relay.reconciler.explain import explain
-from relay.reconciler.packages import check_deadline, check_package, package_from
+from relay.reconciler.packages import check_begins, check_deadline, check_package, package_from
 from relay.reconciler.transfers import Stage, Transfer
 from relay.v1 import relay_service_pb2 as pb
 from relay.v1.relay_service_pb2_grpc import RelayServiceServicer
@@ -49,6 +50,7 @@ class RelayService(RelayServiceServicer):
         self._driver = driver
         self._reconciler = driver.reconciler
         self._chain_ids = chain_ids
+        self._beginning: Counter[str] = Counter()
         self._business = business
         self._asset = asset
 
@@ -60,14 +62,34 @@ class RelayService(RelayServiceServicer):
         """Judge the package at the door, and answer once it is durable."""
         package = package_from(request.package)
         terms = check_package(package, self._chain_ids)
-        check_deadline(terms, self._driver.now_unix_ms())
         transfer_id = transfer_id_of(terms)
-        limit = self._reconciler.policy.open_transfers_max
-        if self._reconciler.open_count >= limit:
-            raise Refused(CommonReason.BUSY, f"this relay has {limit} transfers open already")
         caller = caller_of(context).identity.uri
-        await self._driver.hand_over(transfer_id, package, caller)
+        if not self._reconciler.begins(transfer_id):
+            await self._driver.hand_over(transfer_id, package, caller)
+            return pb.StartTransferResponse(transfer_id=transfer_id)
+        check_begins(package)
+        check_deadline(terms, self._driver.now_unix_ms())
+        self._check_room(caller)
+        self._beginning[caller] += 1
+        try:
+            await self._driver.hand_over(transfer_id, package, caller)
+        finally:
+            self._beginning -= Counter((caller,))
         return pb.StartTransferResponse(transfer_id=transfer_id)
+
+    def _check_room(self, caller: str) -> None:
+        """Refuse one more new transfer, of this caller or of all. Raises `Refused(BUSY)`.
+
+        Those that are about to be durable count, and for a moment twice.
+        """
+        policy = self._reconciler.policy
+        own = self._reconciler.open_of(caller) + self._beginning[caller]
+        if own >= policy.open_transfers_of_caller_max:
+            raise Refused(CommonReason.BUSY, f"{caller} has {own} transfers open here already")
+        if self._reconciler.open_count + self._beginning.total() >= policy.open_transfers_max:
+            raise Refused(
+                CommonReason.BUSY, f"{policy.open_transfers_max} transfers are open here already"
+            )
 
     # --- asking ----------------------------------------------------------------------------------
 

@@ -108,6 +108,17 @@ class Reconciler:
         """How many transfers have not ended."""
         return len(self._planner.open)
 
+    def open_of(self, caller: str) -> int:
+        """How many of them this caller began."""
+        return self._planner.open_of[caller]
+
+    def begins(self, transfer_id: bytes) -> bool:
+        """Whether a package of this transfer would take a place that it does not have."""
+        known = self.find(transfer_id)
+        if known is None:
+            return True
+        return known.stage is Stage.ENDED and known.outcome is Outcome.NONE
+
     @property
     def open_transfers(self) -> Sequence[Transfer]:
         """Transfers that have not ended, in the order they became known."""
@@ -203,11 +214,10 @@ class Reconciler:
 
     def _on_package(self, received: PackageReceived) -> None:
         transfer = self.find(received.transfer_id)
-        ended = transfer is not None and transfer.stage is Stage.ENDED
-        if transfer is not None and ended and transfer.outcome is not Outcome.NONE:
+        if transfer is None or self.begins(received.transfer_id):
+            transfer = self._started(received, received.caller, self.now_unix_ms)
+        elif transfer.stage is Stage.ENDED:
             return
-        if transfer is None or ended:
-            transfer = self._started(received, self.now_unix_ms)
         before, voices = transfer.package, transfer.voices.kept
         transfer.take(received.package, received.caller)
         if transfer.terms is None:
@@ -224,7 +234,7 @@ class Reconciler:
         self._planner.plan(transfer)
 
     def _on_recovered(self, recovered: Recovered) -> None:
-        transfer = self._started(recovered, recovered.received_unix_ms)
+        transfer = self._started(recovered, recovered.opened_by, recovered.received_unix_ms)
         transfer.package = recovered.package
         given = (voice_of(recovered.package, recovered.opened_by),)
         transfer.voices = Voices(recovered.voices or given)
@@ -237,10 +247,11 @@ class Reconciler:
         transfer.stage = Stage.ENDED
         transfer.follower_heights = recovered.ending.follower_heights
         transfer.decider_heights = recovered.ending.decider_heights
-        del self._planner.open[transfer.transfer_id]
-        self._planner.ended[transfer.transfer_id] = transfer
+        self._planner.close(transfer)
 
-    def _started(self, given: PackageReceived | Recovered, received_unix_ms: int) -> Transfer:
+    def _started(
+        self, given: PackageReceived | Recovered, opened_by: str, received_unix_ms: int
+    ) -> Transfer:
         terms = read_terms(given.package.terms)
         transfer = Transfer(
             given.transfer_id,
@@ -251,6 +262,7 @@ class Reconciler:
             received_unix_ms,
             terms,
             given.package.terms,
+            opened_by=opened_by,
         )
         self._planner.admit(transfer)
         return transfer

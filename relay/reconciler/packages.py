@@ -33,6 +33,7 @@ from relay.v1.relay_service_pb2 import TransferPackage
 
 __all__ = [
     "DEADLINE_AHEAD_MS_MAX",
+    "check_begins",
     "check_deadline",
     "check_package",
     "merge",
@@ -86,6 +87,20 @@ def check_package(package: Package, chain_ids: tuple[bytes, bytes]) -> Terms:
     if package.secret and not opens_lock(package.secret, terms.hash_lock):
         raise Refused(TransferReason.SECRET_MISMATCH, "the secret does not open the hash lock")
     return terms
+
+
+def check_begins(package: Package) -> None:
+    """Refuse to begin a transfer with less than its parties have of it.
+
+    It begins with the follower's opening and the consent of an owner, or with a decline. Whatever
+    it lacks besides may come later. Raises `Refused(INVALID_ARGUMENT)`.
+    """
+    consented = package.follower_consents or package.decider_consents
+    if not ((package.follower_opening and consented) or package.decline):
+        raise Refused(
+            CommonReason.INVALID_ARGUMENT,
+            "a new transfer is begun with the follower's opening and a consent, or with a decline",
+        )
 
 
 def check_deadline(terms: Terms, now_unix_ms: int) -> None:

@@ -7,7 +7,7 @@ and calling it once too often changes nothing.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 
 from common.errors import CommonReason, Reason
@@ -51,6 +51,8 @@ class Planner:
         self.now_unix_ms = 0
         self.open: dict[bytes, Transfer] = {}
         self.ended: OrderedDict[bytes, Transfer] = OrderedDict()
+        self.open_of: Counter[str] = Counter()
+        """How many open transfers each caller began."""
         self.entries: list[Entry] = []
         self.must_persist = False
         self.changed: dict[bytes, None] = {}
@@ -67,7 +69,16 @@ class Planner:
         self.ended.pop(transfer.transfer_id, None)
         transfer.ending = None
         self.open[transfer.transfer_id] = transfer
+        self.open_of[transfer.opened_by] += 1
         self._agenda.watch_deadline(transfer, self.open)
+
+    def close(self, transfer: Transfer) -> None:
+        """A transfer has ended: its place is free."""
+        del self.open[transfer.transfer_id]
+        self.ended[transfer.transfer_id] = transfer
+        self.open_of[transfer.opened_by] -= 1
+        if not self.open_of[transfer.opened_by]:
+            del self.open_of[transfer.opened_by]
 
     def leave_to_others(self, transfer: Transfer) -> None:
         """Somebody else's relay has it: do nothing for a while, a random one."""
@@ -268,8 +279,7 @@ class Planner:
         transfer.recheck_unix_ms = self.now_unix_ms + transfer.recheck_ms
 
     def _end(self, transfer: Transfer) -> None:
-        del self.open[transfer.transfer_id]
-        self.ended[transfer.transfer_id] = transfer
+        self.close(transfer)
         self.changed[transfer.transfer_id] = None
         transfer.quarantine = ""
         transfer.ending = Ending(

@@ -38,6 +38,8 @@ class Policy:
     headers_remembered_max: int = 512
     fetch_transfers_max: int = 100
     open_transfers_max: int = 100_000
+    open_transfers_of_caller_max: int = 10_000
+    """Of these, how many one caller may have begun, so that it takes no other's place."""
     ended_transfers_max: int = 10_000
 
     scan_ms: int = 5_000

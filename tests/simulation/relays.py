@@ -39,7 +39,7 @@ from relay.inputs import (
 )
 from relay.journal import MemoryJournal
 from relay.reconciler import ChainPlan, Policy, Reconciler
-from relay.reconciler.packages import check_package, package_from
+from relay.reconciler.packages import check_begins, check_package, package_from
 from relay.v1.relay_service_pb2 import TransferPackage
 from relay.verifier import ChainVerifier
 from tests.simulation.founding import MEMO, START_UNIX_MS, key_of
@@ -152,6 +152,8 @@ class SimulatedRelay:
         handed = package_from(package)
         try:
             terms = check_package(handed, _pair_of(self.lines))
+            if self.reconciler.begins(transfer_id_of(terms)):
+                check_begins(handed)
         except Refused:
             self.oracle.counts["packages refused"] += 1
             return
