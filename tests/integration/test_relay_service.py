@@ -222,6 +222,32 @@ async def test_a_transfer_the_relay_forgot_is_read_from_the_chains(relay: Runnin
         assert not report.follower.is_opened, "the openings were the other relay's to know"
 
 
+async def test_a_dossier_opens_no_leg_that_its_chain_does_not_show_itself(relay: Running) -> None:
+    await relay.seen()
+    agreement = relay.pair.trade(seconds=600)
+    relay.hub.ledgers["assetchain"].away = Refused(CommonReason.NO_QUORUM, "two of four are up")
+    transfer_id = await relay.client.start_transfer(relay.pair.package(agreement))
+
+    async def is_reserved() -> bool:
+        return (await relay.client.transfer(transfer_id)).follower_state == "RESERVED"
+
+    await relay.until(is_reserved)
+    shown = await relay.client.dossier(transfer_id)
+    assert agreement.follower.value in shown
+    assert agreement.decider.value not in shown
+
+    async def has_expired() -> bool:
+        return (await relay.client.transfer(transfer_id)).ended
+
+    relay.hub.tick(700_000)
+    relay.hub.ledgers["assetchain"].away = None
+    await relay.until(has_expired, tick_ms=500)
+    shown = await relay.client.dossier(transfer_id)
+    report = verify_dossier(shown)
+    assert (report.outcome, report.follower.is_opened) == ("ABORT", True)
+    assert agreement.decider.value not in shown, "a tombstone needs no opening"
+
+
 async def test_transfers_are_listed_newest_first_page_by_page(relay: Running) -> None:
     ids = []
     for _ in range(7):
