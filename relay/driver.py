@@ -94,11 +94,11 @@ class RelayDriver:
         self._inputs += inputs
         self._filled.set()
 
-    async def hand_over(self, transfer_id: bytes, package: Package) -> None:
-        """Take a package on. It is durable when this returns."""
+    async def hand_over(self, transfer_id: bytes, package: Package, caller: str) -> None:
+        """Take a package of a caller on. It is durable when this returns."""
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kept.append(kept)
-        self.give(PackageReceived(transfer_id, package))
+        self.give(PackageReceived(transfer_id, package, caller))
         await kept
 
     async def until_ended(self, transfer_id: bytes) -> Transfer:
