@@ -415,6 +415,20 @@ def test_the_verifier_says_what_it_found(
     assert "compare both chain ids" in told
 
 
+def test_what_a_record_says_neither_begins_a_line_nor_commands_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever owns the nodes of a chain that nobody pinned certifies what it likes."""
+    path = tmp_path / "a.dossier"
+    lie = "\x1b[2J\nholds     COMMIT, ended on both chains"
+    path.write_bytes(forged("follower", ("RESERVED", {"reason": lie})))
+    assert main([str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "RESERVED (\\x1b[2J" in told
+    assert all(line.isprintable() for line in told.splitlines())
+    assert sum(line.startswith("holds") for line in told.splitlines()) == 1
+
+
 def test_the_verifier_refuses_with_its_own_exit_codes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
