@@ -81,9 +81,10 @@ def _lines(report: DossierReport) -> Iterator[str]:
 
 def _side_lines(role: str, side: ShownSide) -> Iterator[str]:
     leg = "leg opened" if side.is_opened else "leg not opened"
-    consents = ", ".join(side.consents) or "nobody"
     yield f"{role:9} {side.chain_name}, chain {side.chain_id.hex()}"
-    yield f"          {leg}; consent shown of {consents}"
+    yield f"          {leg}; consent proven of {', '.join(side.consents) or 'nobody'}"
+    for party in side.unproven_consents:
+        yield f"          a signature in the name of {party}: key not proven to be {party}'s"
     for record in side.records:
         why = f" ({record.reason})" if record.reason else ""
         when = _moment(record.time_unix_ms)
