@@ -20,13 +20,14 @@ from google.protobuf.message import Message
 
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.genesis import Genesis
+from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
 from common.rpc.asker import CALL_SECONDS
 from common.rpc.client import VALID_MS, LedgerClient
 from common.rpc.verifier import Outcome
 from common.v1 import ledger_service_pb2 as pb
-from relay.dossier.assembly import record_in
-from relay.dossier.contents import DossierRecord
+from relay.dossier.assembly import party_in, record_in
+from relay.dossier.contents import DossierRecord, PartyProof
 from relay.effects import Operation
 from relay.inputs import (
     ChainView,
@@ -84,6 +85,10 @@ class ChainLedger(Protocol):
 
     async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
         """The record of a transfer in a final block, ready for a dossier."""
+        ...
+
+    async def party(self, party_id: str, min_height: int) -> PartyProof | None:
+        """A party as it stands in a final block not below `min_height`. None: there is none."""
         ...
 
 
@@ -211,6 +216,11 @@ class GrpcLedger:
         block = await self._client.block(height)
         certified = block.certified
         return record_in(transfer_id, certified.header, certified.certificate, block.leaves)
+
+    async def party(self, party_id: str, min_height: int) -> PartyProof | None:
+        """See `ChainLedger.party`."""
+        found = await self._client.get(PARTY, PARTY.key(party_id), min_height=min_height)
+        return party_in(found.evidence)
 
 
 def _result(outcome: Outcome) -> OperationResult:

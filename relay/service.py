@@ -21,12 +21,10 @@ from msgspec.structs import replace
 
 from common.crypto.digest import DIGEST_BYTES
 from common.errors import CommonReason, Refused, TransferReason
-from common.ledger.genesis import Genesis
 from common.rpc.callers import caller_of
 from common.transfer.machine import Outcome, Role, TransferState, outcome_of
 from common.transfer.terms import transfer_id_of
-from relay.dossier.assembly import assemble
-from relay.dossier.contents import DossierRecord
+from relay.dossier.assembly import ChainProofs, assemble, leg_owners
 from relay.driver import RelayDriver
 from relay.inputs import Package, TransferRow
 from relay.metrics import facts_of
@@ -175,18 +173,24 @@ class RelayService(RelayServiceServicer):
         if not transfer.terms_bytes:
             raise Refused(CommonReason.NOT_READY, "the terms were not read yet; ask again")
         follower, decider = await asyncio.gather(
-            self._side(transfer, transfer.follower_chain, transfer.follower_heights),
-            self._side(transfer, transfer.decider_chain, transfer.decider_heights),
+            self._side(transfer, Role.FOLLOWER),
+            self._side(transfer, Role.DECIDER),
         )
         dossier = assemble(transfer.terms_bytes, _public(transfer), follower, decider)
         return pb.GetDossierResponse(dossier=dossier)
 
-    async def _side(
-        self, transfer: Transfer, chain: str, heights: Sequence[int]
-    ) -> tuple[Genesis, list[DossierRecord]]:
+    async def _side(self, transfer: Transfer, role: str) -> ChainProofs:
+        """What one chain proves: the records, and its leg's owners as they stand after them."""
+        follows = role == Role.FOLLOWER
+        chain = transfer.follower_chain if follows else transfer.decider_chain
+        heights = transfer.follower_heights if follows else transfer.decider_heights
         ledger = self._driver.ledgers[chain]
         records = [await ledger.record(transfer.transfer_id, height) for height in heights]
-        return await ledger.genesis(), records
+        newest = max(heights, default=0)
+        owners = leg_owners(chain, transfer.flow, role, _public(transfer))
+        read = {owner: await ledger.party(owner, newest) for owner in owners}
+        parties = {owner: proof for owner, proof in read.items() if proof is not None}
+        return ChainProofs(await ledger.genesis(), records, parties)
 
     # --- finding ---------------------------------------------------------------------------------
 

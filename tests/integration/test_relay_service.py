@@ -119,6 +119,7 @@ async def test_a_transfer_handed_over_ends_and_its_dossier_holds(relay: Running)
     report = verify_dossier(data, (relay.pair.books.chain_id, relay.pair.assets.chain_id))
     assert (report.outcome, report.ended, report.transfer_id) == ("COMMIT", True, transfer_id)
     assert [one.state for one in report.follower.records] == ["RESERVED", "SETTLED"]
+    assert (report.follower.consents, report.decider.consents) == (("buyer",), ("seller",))
     relay.pair.check()
 
 

@@ -15,8 +15,9 @@ from collections.abc import AsyncIterator, Sequence
 from common.errors import Refused
 from common.ledger.block import decode_leaf
 from common.ledger.genesis import Genesis
-from relay.dossier.assembly import record_in
-from relay.dossier.contents import DossierRecord
+from common.ledger.identity import PARTY
+from relay.dossier.assembly import party_in, record_in
+from relay.dossier.contents import DossierRecord, PartyProof
 from relay.effects import Operation
 from relay.inputs import (
     ChainView,
@@ -103,6 +104,10 @@ class PairLedger:
         self._answer()
         return record_of(self._chain, transfer_id, height)
 
+    async def party(self, party_id: str, min_height: int) -> PartyProof | None:
+        self._answer()
+        return party_of(self._chain, party_id, min_height)
+
     def _answer(self) -> None:
         if self.away is not None:
             raise self.away
@@ -113,3 +118,8 @@ def record_of(chain: LiveChain, transfer_id: bytes, height: int) -> DossierRecor
     certified = chain.certified(height)
     leaves = [decode_leaf(leaf) for leaf in chain.ledger.leaves_at(height)]
     return record_in(transfer_id, certified.header, certified.certificate, leaves)
+
+
+def party_of(chain: LiveChain, party_id: str, min_height: int = 0) -> PartyProof | None:
+    """A party as it stands in the newest final block, as a dossier shows it."""
+    return party_in(chain.reads.entry(PARTY.key(party_id), min_height))
