@@ -22,6 +22,7 @@ from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
+from common.ledger.versions import LATEST, PARAMETER, VERSION, version_key
 from common.rpc.asker import CALL_SECONDS
 from common.rpc.client import VALID_MS, LedgerClient
 from common.rpc.verifier import Outcome
@@ -81,6 +82,10 @@ class ChainLedger(Protocol):
 
     async def genesis(self) -> Genesis:
         """The genesis of the pinned chain id."""
+        ...
+
+    async def deadline_max_ms(self) -> int:
+        """How far ahead the chain lets a deadline lie now: by vote, or its genesis."""
         ...
 
     async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
@@ -210,6 +215,21 @@ class GrpcLedger:
     async def genesis(self) -> Genesis:
         """See `ChainLedger.genesis`."""
         return await self._client.genesis()
+
+    async def deadline_max_ms(self) -> int:
+        """See `ChainLedger.deadline_max_ms`. Read as `common.ledger.versions.in_force` does."""
+        name = "deadline_max_ms"
+        latest = await self._client.get(LATEST, LATEST.key(PARAMETER, name))
+        height = latest.block.height
+        begins = latest.value.activation_height if latest.value else 0
+        while begins:
+            found = await self._client.get(VERSION, version_key(PARAMETER, name, begins))
+            if found.value is None:
+                raise Refused(CommonReason.NOT_FOUND, f"{self.name} lacks a version it names")
+            if begins <= height:
+                return found.value.value
+            begins = found.value.previous_height
+        return (await self._client.genesis()).parameters.deadline_max_ms
 
     async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
         """See `ChainLedger.record`."""

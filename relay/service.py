@@ -73,7 +73,7 @@ class RelayService(RelayServiceServicer):
             await self._driver.hand_over(transfer_id, package, caller)
             return pb.StartTransferResponse(transfer_id=transfer_id)
         check_begins(package)
-        check_deadline(terms, self._driver.now_unix_ms())
+        check_deadline(terms, self._driver.now_unix_ms(), self._driver.deadline_ahead_ms)
         self._check_room(caller)
         self._beginning[caller] += 1
         try:

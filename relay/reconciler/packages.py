@@ -103,12 +103,15 @@ def check_begins(package: Package) -> None:
         )
 
 
-def check_deadline(terms: Terms, now_unix_ms: int) -> None:
-    """Refuse a transfer that would have to be kept for long. Raises `Refused(DEADLINE_TOO_FAR)`."""
-    if terms.deadline_unix_ms > now_unix_ms + DEADLINE_AHEAD_MS_MAX:
+def check_deadline(terms: Terms, now_unix_ms: int, ahead_ms_max: int) -> None:
+    """Refuse a transfer that would have to be kept for long, or that no chain would reserve.
+
+    Raises `Refused(DEADLINE_TOO_FAR)`.
+    """
+    if terms.deadline_unix_ms > now_unix_ms + ahead_ms_max:
         raise Refused(
             TransferReason.DEADLINE_TOO_FAR,
-            f"this relay keeps a transfer for at most {DEADLINE_AHEAD_MS_MAX} ms",
+            f"this relay takes a deadline at most {ahead_ms_max} ms ahead",
         )
 
 

@@ -14,6 +14,7 @@ from random import Random
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from common.crypto.digest import sha256
 from common.crypto.pki import PeerKind
@@ -23,7 +24,7 @@ from common.rpc.server import USERS, RpcServer
 from common.rpc.status import refusals
 from relay.client import RelayClient
 from relay.dossier import verify_dossier
-from relay.driver import RelayDriver
+from relay.driver import DEADLINE_SLACK_MS, RelayDriver
 from relay.folder import format_relay, open_relay
 from relay.journal import LmdbJournal, MemoryJournal
 from relay.metrics import RelayMetrics, facts_of
@@ -169,6 +170,23 @@ async def test_a_new_transfer_begins_with_what_its_parties_alone_have(relay: Run
     await relay.client.start_transfer(rest)
     await relay.client.start_transfer(TransferPackage(terms=whole.terms, secret=whole.secret))
     assert (await relay.client.wait_transfer(transfer_id, SECONDS)).outcome == "COMMIT"
+
+
+async def test_a_deadline_no_chain_would_take_is_refused_once_the_chains_rules_are_known() -> None:
+    pair = TwoChains()
+    most_ms = 600_001  # less than this relay's own limit
+    async with running(MemoryJournal(KEY, secrets.token_bytes), pair) as relay:
+        parameters = replace(pair.assets.genesis.parameters, deadline_max_ms=most_ms)
+        pair.assets.genesis = replace(pair.assets.genesis, parameters=parameters)
+
+        async def is_known() -> bool:
+            return relay.driver.deadline_ahead_ms == most_ms + DEADLINE_SLACK_MS
+
+        await relay.until(is_known, tick_ms=5_000)
+        with pytest.raises(Refused) as refused:
+            await relay.client.start_transfer(pair.package(pair.trade(seconds=700)))
+        assert refused.value.reason is TransferReason.DEADLINE_TOO_FAR
+        await relay.client.start_transfer(pair.package(pair.trade(seconds=599)))
 
 
 async def test_one_caller_cannot_take_every_place_of_a_relay() -> None:

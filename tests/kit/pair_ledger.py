@@ -16,6 +16,7 @@ from common.errors import Refused
 from common.ledger.block import decode_leaf
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
+from common.ledger.versions import PARAMETER, in_force
 from relay.dossier.assembly import party_in, record_in
 from relay.dossier.contents import DossierRecord, PartyProof
 from relay.effects import Operation
@@ -99,6 +100,12 @@ class PairLedger:
 
     async def genesis(self) -> Genesis:
         return self._chain.genesis
+
+    async def deadline_max_ms(self) -> int:
+        self._answer()
+        ledger = self._chain.ledger
+        voted = in_force(ledger.state, PARAMETER, "deadline_max_ms", ledger.final_height)
+        return voted.value if voted else self._chain.genesis.parameters.deadline_max_ms
 
     async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
         self._answer()

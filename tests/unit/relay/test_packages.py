@@ -158,7 +158,7 @@ def test_a_package_shows_no_secret_in_any_representation() -> None:
 def test_a_package_is_not_kept_for_years() -> None:
     """Terms alone take a place until their deadline: some in the year 9999 would take all."""
     latest = AGREEMENT.terms.deadline_unix_ms - DEADLINE_AHEAD_MS_MAX
-    check_deadline(AGREEMENT.terms, latest)
+    check_deadline(AGREEMENT.terms, latest, DEADLINE_AHEAD_MS_MAX)
     with pytest.raises(Refused) as refused:
-        check_deadline(AGREEMENT.terms, latest - 1)
+        check_deadline(AGREEMENT.terms, latest - 1, DEADLINE_AHEAD_MS_MAX)
     assert refused.value.reason is TransferReason.DEADLINE_TOO_FAR
