@@ -4,9 +4,12 @@
     document.events[0].kind, document.events[0].biz_step     # "ObjectEvent", "receiving"
 
 The context of the JSON-LD is not fetched and not expanded: nothing here touches a network, so terms
-are read as GS1's own context spells them, and a vendor's extensions are left alone. Numbers are
-kept as text until they become integers. Read are `EPCISDocument`, `EPCISQueryDocument` and a bare
-event.
+are read as GS1's own contexts spell them, and a vendor's extensions are left alone: in an event
+they are passed over, an event of a type of its own (`example:Inspection`) is read for what all
+events have. Terms are known by name, CURIE (`cbv:BizStep-receiving`), URN and URI; JSON-LD's own
+`@type` and `@id`, and the `isA` of earlier contexts, count as `type` and `id`; a single event may
+stand where a list of them is expected. Numbers are kept as text until they become integers. Read
+are `EPCISDocument`, `EPCISQueryDocument` and a bare event.
 
 Source: GS1 EPCIS 2.0.1 section 10 and CBV 2.0.
 """
@@ -39,6 +42,12 @@ EVENT_KINDS: Final = (
     "TransformationEvent",
     "AssociationEvent",
 )
+SCHEMA_VERSIONS: Final = {
+    "EPCISDocument": ("2.0", "2.0.0", "2.0.1"),
+    "EPCISQueryDocument": (None, "2.0", "2.0.0", "2.0.1"),
+}
+"""What each kind of document may state; the answer to a query need not state any."""
+
 _ACTION_KINDS: Final = ("ObjectEvent", "AggregationEvent", "TransactionEvent", "AssociationEvent")
 _ACTIONS: Final = ("ADD", "OBSERVE", "DELETE")
 _LISTS: Final = ("epcList", "childEPCs", "inputEPCList", "outputEPCList")
@@ -54,7 +63,13 @@ _TIME: Final = re.compile(
 )
 _OFFSET: Final = re.compile(r"[+-](0[0-9]|1[0-4]):[0-5][0-9]")
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
-_CBV: Final = re.compile(r"(?:urn:epcglobal:cbv:(?:bizstep|disp):|https://[^ ]*/cbv/[A-Za-z]+-)")
+_CBV: Final = re.compile(
+    r"\A(?:urn:epcglobal:cbv:[a-z]+:"
+    r"|https?://(?:[^ /]+/)+(?:cbv/)?(?:BizStep|Disp|BTT|SDT|ER)-"
+    r"|cbv:(?:BizStep|Disp|BTT|SDT|ER)-)"
+)
+_EXTENSION: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^ ]{1,200}")
+_EPCIS_PREFIX: Final = re.compile(r"(?:epcis:|https://[^ ]{1,100}/epcis/)(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +112,8 @@ def read_epcis(data: bytes) -> EventDocument:
     """
     check_size(data)
     root = _object(_parsed(data), "the document")
-    kind = _text(root, "type") or ""
-    listed = [root] if kind in EVENT_KINDS else _event_list(root, kind)
+    kind = _kind(root)
+    listed = [root] if _is_event(root, kind) else _event_list(root, kind)
     if len(listed) > EVENTS_MAX:
         raise Refused(
             DocumentReason.DOCUMENT_TOO_MANY_PARTS,
@@ -106,13 +121,13 @@ def read_epcis(data: bytes) -> EventDocument:
         )
     remarks: list[Remark] = []
     version = _text(root, "schemaVersion")
-    if kind not in EVENT_KINDS and version not in ("2.0", "2.0.0", "2.0.1"):
+    if not _is_event(root, kind) and version not in SCHEMA_VERSIONS[kind]:
         remarks.append(Remark("SCHEMA-VERSION", f"schema version {version}, read as 2.0"))
     reader = _Reader(remarks)
     events = tuple(reader.event(each, place) for place, each in enumerate(listed))
     return EventDocument(
         kind=kind,
-        id=_text(root, "id"),
+        id=_own_id(root),
         created=_text(root, "creationDate"),
         sha256=sha256(data),
         events=events,
@@ -128,6 +143,8 @@ def _event_list(root: dict[str, Any], kind: str) -> list[Any]:
     elif kind != "EPCISDocument":
         raise Refused(DocumentReason.DOCUMENT_NOT_EPCIS, f"type {kind!r:.100} is not EPCIS")
     listed = body.get("eventList") if isinstance(body, dict) else None
+    if isinstance(listed, dict):
+        return [listed]
     if not isinstance(listed, list):
         raise Refused(DocumentReason.DOCUMENT_NOT_EPCIS, f"this {kind} has no event list")
     return listed
@@ -144,8 +161,8 @@ class _Reader:
         """One event; `place` is its position, for messages."""
         where = f"event {place + 1}"
         fields = _object(value, where)
-        kind = _text(fields, "type")
-        if kind not in EVENT_KINDS:
+        kind = _kind(fields)
+        if kind not in EVENT_KINDS and _EXTENSION.fullmatch(kind) is None:
             raise Refused(
                 DocumentReason.DOCUMENT_FIELD_INVALID, f"{where}: type {kind!r:.100} is no event"
             )
@@ -169,9 +186,12 @@ class _Reader:
             transactions=tuple(_transactions(fields, where)),
             declares_error="errorDeclaration" in fields,
         )
+        if kind not in EVENT_KINDS:
+            self._remark("EVENT-TYPE", f"{where} is of the extension type {kind}")
         if event.id is None:
             self._remark("EVENT-ID", f"{where} has no eventID")
-        if not event.identifiers and not event.quantities and kind != "TransactionEvent":
+        named = event.identifiers or event.quantities or "sensorElementList" in fields
+        if not named and kind in EVENT_KINDS and kind != "TransactionEvent":
             self._remark("EVENT-EMPTY", f"{where} names no object")
         return event
 
@@ -299,17 +319,31 @@ def _text(fields: dict[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _kind(fields: dict[str, Any]) -> str:
+    """The type of an object, by its short name where it is one of EPCIS's own."""
+    written = _text(fields, "type") or _text(fields, "@type") or _text(fields, "isA") or ""
+    return _EPCIS_PREFIX.sub("", written, count=1)
+
+
+def _is_event(fields: dict[str, Any], kind: str) -> bool:
+    return kind in EVENT_KINDS or (_EXTENSION.fullmatch(kind) is not None and "eventTime" in fields)
+
+
+def _own_id(fields: dict[str, Any]) -> str | None:
+    return _text(fields, "id") or _text(fields, "@id")
+
+
 def _place(fields: dict[str, Any], name: str) -> str | None:
     value = fields.get(name)
-    return _text(value, "id") if isinstance(value, dict) else None
+    return _own_id(value) if isinstance(value, dict) else _text(fields, name)
 
 
 def _term(value: str | None) -> str | None:
-    """A CBV term by its short name, whichever of its three spellings was written."""
+    """A CBV term by its short name, whichever of its spellings was written."""
     return None if value is None else _CBV.sub("", value, count=1)
 
 
 def _transactions(fields: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
     for value in _list(fields, "bizTransactionList", where):
         entry = _object(value, f"{where}: bizTransactionList")
-        yield _text(entry, "type") or "", _text(entry, "bizTransaction") or ""
+        yield _term(_text(entry, "type")) or "", _text(entry, "bizTransaction") or ""

@@ -1,8 +1,9 @@
 """UBL 2.0 to 2.5, and Peppol BIS 3 on top of it: one document's key data.
 
-Any document type of UBL is read for what all of them share (id, date, parties, references,
-weights); those of `LINE_PATHS` also for their lines. `ubl_paths` lists where each thing is looked
-for. Elements of other namespaces (extensions) are left alone.
+Any document type of UBL is read for what all of them share: id, date, parties, references, weights
+and lines. Lines are the root's children that are named so (`InvoiceLine`, `CatalogueLine`), or the
+`LineItem` in them; where there are none, the goods items. `ubl_paths` lists where each thing is
+looked for. Elements of other namespaces (extensions) are left alone.
 
     document = read_ubl(data)
 
@@ -38,11 +39,17 @@ from bizchain.documents.totals import judge_totals
 from bizchain.documents.ubl_paths import (
     BUYER_PATHS,
     CARRIER_PATHS,
+    GOODS_PATH,
     ITEM_IDENTIFIERS,
+    ITEM_PATHS,
     KEEPER_PATHS,
     LINE_AMOUNT_PATHS,
+    LINE_ITEM_PATH,
     LINE_PATHS,
     NAMESPACES,
+    NUMBER_PATHS,
+    PAYABLE_NAMES,
+    PRICE_PATHS,
     QUANTITY_PATHS,
     REFERENCE_PATHS,
     SELLER_PATHS,
@@ -67,9 +74,30 @@ TEXT_CHARACTERS_MAX = 2_000
 _UBL = re.compile(
     r"\{urn:oasis:names:specification:ubl:schema:xsd:(?P<kind>[A-Za-z]+)-2\}(?P=kind)"
 )
+_LINE = re.compile(r"\{[^}]*CommonAggregateComponents-2\}[A-Za-z]*Line")
 _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
-INVOICE_TYPES: Final = frozenset({"380", "381", "384", "389"})
+INVOICE_TYPES: Final = frozenset(
+    {"82", "325", "326", "380", "381", "383", "384", "386", "389", "393", "395"}
+)
+"""UNTDID 1001 codes of what is answered, where the buyer answers the seller."""
+
+SUMMED_KINDS: Final = frozenset(
+    {
+        "CreditNote",
+        "DebitNote",
+        "FreightInvoice",
+        "Invoice",
+        "Order",
+        "OrderChange",
+        "OrderResponse",
+        "Quotation",
+        "SelfBilledCreditNote",
+        "SelfBilledInvoice",
+    }
+)
+"""Document types whose totals EN 16931 says how to add up. A till receipt adds up otherwise."""
+
 UNIT_SLIPS: Final = {"KG": "KGM", "T": "TNE", "MT": "TNE", "PCS": "H87"}
 """Unit codes that Rec. 20 does not know and that documents carry all the same: read, remarked."""
 
@@ -101,7 +129,7 @@ class _Reader:
 
     def read(self, digest: bytes) -> Document:
         """The whole document."""
-        number = _text(self.root, "cbc:ID")
+        number = next(filter(None, (_text(self.root, path) for path in NUMBER_PATHS)), "")
         if not number:
             raise Refused(DocumentReason.DOCUMENT_FIELD_MISSING, f"{self.kind} has no id")
         seller, buyer = self._parties()
@@ -122,7 +150,8 @@ class _Reader:
             references=tuple(self._references()),
             response_code=self._response_code(),
         )
-        self.remarks.extend(judge_totals(document, *self._entries(), self._tax_parts()))
+        if self.kind in SUMMED_KINDS:
+            self.remarks.extend(judge_totals(document, *self._entries(), self._tax_parts()))
         return replace(document, remarks=tuple(dict.fromkeys(self.remarks)))
 
     def remark(self, rule: str, message: str) -> None:
@@ -143,10 +172,14 @@ class _Reader:
     def _currency(self) -> str | None:
         currency = _text(self.root, "cbc:DocumentCurrencyCode")
         if not currency:
-            payable = _first(self.root, *(f"{path}/cbc:PayableAmount" for path in TOTAL_PATHS))
-            if payable is None:
-                payable = _first(self.root, "cbc:TotalPaymentAmount")
-            currency = "" if payable is None else str(payable.get("currencyID", "")).strip()
+            names = (
+                *(f"{path}/cbc:PayableAmount" for path in TOTAL_PATHS),
+                *(f"cbc:{name}" for name in PAYABLE_NAMES.values()),
+            )
+            payable = _first(self.root, *names)
+            currency = "" if payable is None else _attribute(payable, "currencyID")
+        if not currency:
+            currency = _text(self.root, "cbc:PricingCurrencyCode")
         if not currency:
             return None
         currency_exponent(currency)
@@ -218,8 +251,7 @@ class _Reader:
     # --- lines ---
 
     def _lines(self) -> Iterator[Line]:
-        path = LINE_PATHS.get(self.kind)
-        elements = [] if path is None else self.root.findall(path, NAMESPACES)
+        elements = self._line_elements()
         if len(elements) > LINES_MAX:
             raise Refused(
                 DocumentReason.DOCUMENT_TOO_MANY_PARTS,
@@ -227,6 +259,14 @@ class _Reader:
             )
         for element in elements:
             yield self._line(element)
+
+    def _line_elements(self) -> list[Element]:
+        path = LINE_PATHS.get(self.kind)
+        if path is not None:
+            return list(self.root.findall(path, NAMESPACES))
+        lines = [child for child in self.root if _LINE.fullmatch(str(child.tag))]
+        items = [item for line in lines for item in line.findall(LINE_ITEM_PATH, NAMESPACES)]
+        return items or lines or list(self.root.findall(GOODS_PATH, NAMESPACES))
 
     def _line(self, element: Element) -> Line:
         number = _text(element, "cbc:ID")
@@ -243,9 +283,9 @@ class _Reader:
         )
 
     def _item(self, line: Element) -> Item:
-        element = _first(line, "cac:Item")
+        element = _first(line, *ITEM_PATHS)
         if element is None:
-            return Item(_text(line, "cbc:ID"))
+            return Item(_text(line, "cbc:Description") or _text(line, "cbc:ID"))
         seen: set[Identifier] = set()
         identifiers: list[Identifier] = []
         for scheme, path in ITEM_IDENTIFIERS:
@@ -255,12 +295,13 @@ class _Reader:
         return Item(name or (identifiers[0].value if identifiers else ""), tuple(identifiers))
 
     def _price(self, line: Element) -> Price | None:
-        amount = _first(line, "cac:Price/cbc:PriceAmount")
-        if amount is None:
+        element = _first(line, *PRICE_PATHS)
+        amount = None if element is None else _first(element, "cbc:PriceAmount")
+        if element is None or amount is None:
             return None
         text = _number(amount)
         currency = _attribute(amount, "currencyID") or self.currency or ""
-        return Price(text, currency, self._quantity(_first(line, "cac:Price/cbc:BaseQuantity")))
+        return Price(text, currency, self._quantity(_first(element, "cbc:BaseQuantity")))
 
     def _quantity(self, element: Element | None) -> Quantity | None:
         """None where there is none, or its unit is one nobody can count in (with a remark)."""
@@ -345,8 +386,8 @@ class _Reader:
             raise _invalid(element, refused) from None
 
     def _totals(self) -> Totals:
-        if self.kind == "RemittanceAdvice":
-            return Totals(payable_minor=self._total(self.root, "TotalPaymentAmount"))
+        if self.kind in PAYABLE_NAMES:
+            return Totals(payable_minor=self._total(self.root, PAYABLE_NAMES[self.kind]))
         block = _first(self.root, *TOTAL_PATHS)
         tax = [total for total in self._tax_totals() if total is not None]
         return Totals(

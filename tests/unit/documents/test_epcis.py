@@ -59,15 +59,64 @@ def test_the_sample_is_read_whole() -> None:
         "receiving",
         "urn:epcglobal:cbv:bizstep:receiving",
         "https://ref.gs1.org/cbv/BizStep-receiving",
+        "https://ns.gs1.org/voc/BizStep-receiving",
+        "cbv:BizStep-receiving",
     ],
 )
-def test_a_step_has_one_name_in_all_three_spellings(step: str) -> None:
+def test_a_step_has_one_name_in_all_its_spellings(step: str) -> None:
     assert read_epcis(document(event(bizStep=step))).events[0].biz_step == "receiving"
 
 
 def test_a_bare_event_is_read() -> None:
     read = read_epcis(json.dumps(event()).encode())
     assert (read.kind, len(read.events)) == ("ObjectEvent", 1)
+
+
+@pytest.mark.parametrize("name", ["@type", "isA"])
+def test_a_type_goes_by_its_earlier_names_too(name: str) -> None:
+    fields = event()
+    fields[name] = f"epcis:{fields.pop('type')}"
+    assert read_epcis(document(fields)).events[0].kind == "ObjectEvent"
+
+
+def test_one_event_may_stand_where_a_list_is_expected() -> None:
+    body = {"eventList": event()}
+    data = json.dumps({"type": "EPCISDocument", "schemaVersion": "2.0", "epcisBody": body})
+    assert len(read_epcis(data.encode()).events) == 1
+
+
+def test_the_answer_to_a_query_need_not_state_a_version() -> None:
+    body = {"queryResults": {"queryName": "q", "resultsBody": {"eventList": [event()]}}}
+    read = read_epcis(json.dumps({"type": "EPCISQueryDocument", "epcisBody": body}).encode())
+    assert (read.kind, len(read.events), read.remarks) == ("EPCISQueryDocument", 1, ())
+
+
+def test_a_document_of_master_data_alone_has_no_events() -> None:
+    assert read_epcis(document()).events == ()
+
+
+def test_sensors_and_persistent_dispositions_are_passed_over() -> None:
+    fields: dict[str, object] = {
+        "epcList": [],
+        "sensorElementList": [{"sensorReport": [{"type": "Temperature", "value": 26.5}]}],
+        "persistentDisposition": {"set": ["completeness_verified"]},
+        "readPoint": {"id": "geo:42.698334,23.319941"},
+    }
+    read = read_epcis(document(event(**fields)))
+    assert (read.events[0].read_point, read.remarks) == ("geo:42.698334,23.319941", ())
+
+
+def test_an_association_names_its_parent_and_its_children() -> None:
+    fields = event(type="AssociationEvent", parentID="urn:p", childEPCs=["urn:c"], epcList=[])
+    assert read_epcis(document(fields)).events[0].identifiers == ("urn:p", "urn:c")
+
+
+def test_an_event_of_a_type_of_its_own_is_read_for_what_all_events_have() -> None:
+    fields = event(type="example:Inspection", action=None)
+    read = read_epcis(document(fields))
+    assert read.events[0].kind == "example:Inspection"
+    assert [remark.rule for remark in read.remarks] == ["EVENT-TYPE"]
+    assert read_epcis(json.dumps(fields).encode()).kind == "example:Inspection"
 
 
 def test_a_decimal_quantity_is_exact_beyond_what_a_float_can_hold() -> None:
