@@ -44,6 +44,7 @@ __all__ = [
     "check_digest",
     "claim_of",
     "fired",
+    "first_head",
     "handover_of",
     "head_of",
     "is_overdue",
@@ -163,9 +164,11 @@ def origin_of(receipt: Receipt) -> Origin:
 
 def head_of(state: Reader, receipt: Receipt) -> Head:
     """Where the events of a receipt stand; before the first one, as its report says."""
-    head = state.get(HEAD, HEAD.key(receipt.receipt_id))
-    if head is not None:
-        return head
+    return state.get(HEAD, HEAD.key(receipt.receipt_id)) or first_head(receipt)
+
+
+def first_head(receipt: Receipt) -> Head:
+    """The head of a receipt without events: what its report says."""
     return Head(
         receipt.receipt_id,
         0,
