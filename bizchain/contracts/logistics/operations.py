@@ -29,6 +29,7 @@ from bizchain.contracts.logistics.types import (
     HANDOVER_TRANSITIONS,
     MOVE_KINDS,
     POSTED_KINDS,
+    SSCCS_MAX,
     WATCH_LIMITS,
     Claim,
     GoodsEvent,
@@ -52,7 +53,6 @@ __all__ = ["OPERATIONS"]
 
 CUSTODY_ROLES = ("carrier", "warehouse")
 HANDOVER_MS_MAX = 30 * 24 * 3_600_000
-SSCCS_MAX = 32
 TEXT_CHARACTERS_MAX = 100
 
 _SSCC = re.compile(r"[0-9]{18}\Z", re.ASCII)

@@ -14,6 +14,7 @@ __all__ = [
     "HANDOVER_TRANSITIONS",
     "MOVE_KINDS",
     "POSTED_KINDS",
+    "SSCCS_MAX",
     "WATCH_LIMITS",
     "Claim",
     "GoodsEvent",
@@ -26,6 +27,10 @@ __all__ = [
     "event_hash",
     "origin_hash",
 ]
+
+
+SSCCS_MAX = 32
+"""Containers that one event names."""
 
 
 class GoodsKind(enum.StrEnum):
