@@ -28,7 +28,7 @@ CHAIN = Chain(
         **governance.OPERATIONS,
     },
     legs={**lots.LEGS, **holdings.LEGS},
-    messages={**parties.MESSAGES, **governance.MESSAGES},
+    messages={**parties.MESSAGES, **lots.MESSAGES, **governance.MESSAGES},
     invariants={
         **TRANSFER_INVARIANTS,
         **party_invariants.INVARIANTS,

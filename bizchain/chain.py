@@ -8,6 +8,10 @@ from bizchain.contracts.documents import invariants as document_invariants
 from bizchain.contracts.documents import operations as documents
 from bizchain.contracts.governance import invariants as governance_invariants
 from bizchain.contracts.governance import operations as governance
+from bizchain.contracts.incidents import invariants as incident_invariants
+from bizchain.contracts.incidents import operations as incidents
+from bizchain.contracts.logistics import invariants as logistics_invariants
+from bizchain.contracts.logistics import operations as logistics
 from bizchain.contracts.parties import invariants as party_invariants
 from bizchain.contracts.parties import operations as parties
 from bizchain.contracts.receipts import invariants as receipt_invariants
@@ -29,6 +33,8 @@ CHAIN = Chain(
         **cash.OPERATIONS,
         **documents.OPERATIONS,
         **governance.OPERATIONS,
+        **logistics.OPERATIONS,
+        **incidents.OPERATIONS,
     },
     legs={**receipts.LEGS, **cash.LEGS},
     invariants={
@@ -38,5 +44,7 @@ CHAIN = Chain(
         **cash_invariants.INVARIANTS,
         **document_invariants.INVARIANTS,
         **governance_invariants.INVARIANTS,
+        **logistics_invariants.INVARIANTS,
+        **incident_invariants.INVARIANTS,
     },
 )

@@ -34,6 +34,7 @@ from bizchain.contracts.documents.types import Document
 from bizchain.contracts.parties.types import Party, RoleGrant, User
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt
+from bizchain.goods_client import GoodsClient
 from bizchain.statement import JournalBlock, Statement, balances_of, statement_of
 from bizchain.v1 import cash_service_pb2 as cash_pb
 from bizchain.v1 import document_service_pb2 as document_pb
@@ -66,7 +67,7 @@ class ProvenTrialBalance(NamedTuple):
     balances: Mapping[str, TrialBalance]
 
 
-class BusinessClient(CouncilClient):
+class BusinessClient(GoodsClient, CouncilClient):
     """Acts on the books and reads from them."""
 
     operation_type: ClassVar[type[Message]] = pb.Operation

@@ -6,6 +6,8 @@ from bizchain.chain import CHAIN
 from bizchain.contracts.cash import service as cash
 from bizchain.contracts.documents import service as documents
 from bizchain.contracts.governance import service as governance
+from bizchain.contracts.incidents import service as incidents
+from bizchain.contracts.logistics import service as logistics
 from bizchain.contracts.parties import service as parties
 from bizchain.contracts.receipts import service as receipts
 from common.node.app import NodeApp
@@ -20,5 +22,7 @@ APP = NodeApp(
         cash.SERVICE,
         documents.SERVICE,
         governance.SERVICE,
+        logistics.SERVICE,
+        incidents.SERVICE,
     ),
 )

@@ -23,5 +23,6 @@ Rules:
     records     what a document says, as frozen values
     ubl         UBL -> `Document`        totals  EN 16931 sums, recomputed
     epcis       EPCIS -> `EventDocument` trade   a folder of documents -> one `Trade`
+    feed        EPCIS -> what is posted of the goods of one receipt
     check       the plain answers of `document check` and `event check`
 """

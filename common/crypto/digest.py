@@ -44,6 +44,8 @@ class Tag(enum.Enum):
     PROPOSAL_SIGNATURE = b"wutong/1/proposal-signature"
     VOTE = b"wutong/1/vote"
     CONTENT = b"wutong/1/content"
+    GOODS_ORIGIN = b"wutong/1/goods-origin"
+    GOODS_EVENT = b"wutong/1/goods-event"
 
 
 def sha256(data: bytes) -> bytes:

@@ -11,6 +11,8 @@ from relay.cli import (
     cash,
     chain,
     documents,
+    event,
+    goods,
     governance,
     keys,
     party,
@@ -32,6 +34,8 @@ def _root() -> typer.Typer:
     for module in (transfer, proof, audit, documents, keys):
         module.add(root)
     governance.add(root)
+    for module in (event, goods):
+        module.add(root)
     return root
 
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from assetchain.contracts.holdings.keys import HOLDING
-from assetchain.contracts.lots.keys import LOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
 from bizchain.contracts.cash.keys import CASH
 from bizchain.contracts.documents.keys import DOCUMENT
-from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.logistics.keys import HANDOVER, HEAD
+from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
 from common.governance.types import BALLOT
@@ -41,7 +43,13 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "cash": (BUSINESS, CASH, 2),
     "document": (BUSINESS, DOCUMENT, 2),
     "ballot": (BUSINESS, BALLOT, 1),
+    "goods": (BUSINESS, HEAD, 1),
+    "handover": (BUSINESS, HANDOVER, 1),
+    "incident": (BUSINESS, CASE, 2),
+    "loss": (BUSINESS, LOSS, 1),
+    "delivery": (BUSINESS, DELIVERY, 1),
     "lot": (ASSET, LOT, 1),
+    "impairment": (ASSET, IMPAIRMENT, 1),
     "holding": (ASSET, HOLDING, 2),
 }
 """Kind -> chain, table, number of parts of the key: cash/PARTY/CURRENCY has two."""

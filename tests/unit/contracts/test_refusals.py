@@ -23,7 +23,7 @@ from common.governance.types import Proposal
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import CommitTransfer, ReserveTransfer
 from relay.agreement import Agreement, Issue, agree_on_issue
-from tests.kit import cast
+from tests.kit import cast, logistics
 from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
@@ -303,6 +303,9 @@ def _(pair: Pair) -> Reason | None:
     assert pair.business.do("alice", record_document=operation) is None
     assert pair.business.do("bob", record_document=operation) is None
     return pair.business.do("alice", record_document=operation)
+
+
+EXAMPLES.update(logistics.REFUSALS)
 
 
 # --- the asset chain ----------------------------------------------------------------------------

@@ -1,0 +1,473 @@
+"""What is seen of the goods: the chain of events, the seven rules, handovers by two signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from bizchain.contracts.incidents.types import RULE_AUTHORITY, WatchRule
+from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC
+from bizchain.contracts.logistics.queries import (
+    EVENTS_KEPT,
+    RULES,
+    claim_of,
+    handover_of,
+    origin_of,
+)
+from bizchain.contracts.logistics.types import (
+    HANDOVER_TRANSITIONS,
+    POSTED_KINDS,
+    GoodsEvent,
+    HandoverState,
+    event_hash,
+    origin_hash,
+)
+from bizchain.contracts.receipts.types import ReceiptState
+from bizchain.reasons import BusinessReason
+from bizchain.v1 import operation_pb2 as pb
+from common.amount import AMOUNT_MAX
+from common.encoding import decode
+from common.errors import CommonReason, Reason, TransferReason
+from common.ledger.chain import Violation
+from common.ledger.holds import holds_of
+from tests.kit import logistics
+from tests.kit.logistics import (
+    DAY_MS,
+    EVIDENCE,
+    HAULIER,
+    OTHER_SSCC,
+    OVERDUE_MS,
+    PLACE,
+    hand,
+    head,
+    judge,
+    open_cases,
+    post,
+    take,
+)
+from tests.kit.logistics import (
+    SSCC as CODE,
+)
+from tests.kit.pair import RECEIPT_UNITS, Pair, furnished
+
+ISSUED, TOKENISED = "receipt-carol", "receipt-alice"
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Furnished, with a carrier; at the end everything that must hold does."""
+    made = furnished()
+    made.join(HAULIER, "carrier")
+    yield made
+    made.carry()
+    assert broken(made) == []
+
+
+def broken(pair: Pair) -> list[Violation]:
+    return [
+        violation
+        for side in pair.sides
+        for invariant in side.chain.invariants.values()
+        for violation in invariant(side.ledger.state)
+    ]
+
+
+def held(pair: Pair, receipt_id: str, side: str = "business") -> list[str]:
+    """Case numbers of the holds that rules placed."""
+    state = getattr(pair, side).ledger.state
+    return [
+        hold.case_id
+        for hold in holds_of(state, "receipt", receipt_id)
+        if hold.authority == RULE_AUTHORITY
+    ]
+
+
+def events_of(pair: Pair, receipt_id: str) -> list[GoodsEvent]:
+    return [event for _, event in pair.business.ledger.state.scan(GOODS_EVENT, receipt_id, b"")]
+
+
+# --- the chain of events ------------------------------------------------------------------------
+
+
+def test_events_form_a_chain_that_begins_with_the_report(pair: Pair) -> None:
+    for kind in POSTED_KINDS:
+        assert post(pair, ISSUED, kind=kind, place=PLACE) is None
+    events = events_of(pair, ISSUED)
+    assert [event.number for event in events] == list(range(1, len(POSTED_KINDS) + 1))
+    before = origin_hash(origin_of(pair.receipt_of(ISSUED)))
+    for event in events:
+        assert event.previous_hash == event.named_hash == before
+        before = event_hash(event)
+    assert head(pair, ISSUED).hash == before
+    assert open_cases(pair, ISSUED) == ()
+
+
+def test_the_newest_events_are_kept_and_all_of_them_are_in_the_blocks(pair: Pair) -> None:
+    count = EVENTS_KEPT + 3
+    begun = pair.business.height
+    for _ in range(count):
+        assert post(pair, ISSUED) is None
+    assert [event.number for event in events_of(pair, ISSUED)] == list(range(4, count + 1))
+    told = [
+        decode(GoodsEvent, event.payload)
+        for height in range(begun + 1, pair.business.height + 1)
+        for event in pair.business.events(height, "goods-event")
+    ]
+    assert [event.number for event in told] == list(range(1, count + 1))
+    assert event_hash(told[-1]) == head(pair, ISSUED).hash
+
+
+def test_an_event_says_what_the_head_is_afterwards(pair: Pair) -> None:
+    assert post(pair, ISSUED, quantity=RECEIPT_UNITS - 1) is None
+    assert post(pair, ISSUED, kind="move", place="hall 5", quantity=3) is None
+    reached = head(pair, ISSUED)
+    assert (reached.count, reached.place, reached.expected_place) == (2, "hall 5", "hall 5")
+    assert reached.quantity == RECEIPT_UNITS - 1  # three of them moved; nobody counted the rest
+    assert reached.custodian == "warehouse"
+
+
+def test_an_event_that_was_overtaken_is_made_again(pair: Pair) -> None:
+    """Two who post at once: nothing is held for it."""
+    begun = head(pair, ISSUED).hash
+    assert post(pair, ISSUED) is None
+    for named in (begun, head(pair, ISSUED).hash):
+        expected = BusinessReason.EVENT_CHAIN_MOVED if named == begun else None
+        assert post(pair, ISSUED, previous_hash=named) is expected
+    assert open_cases(pair, ISSUED) == ()
+
+
+def test_events_are_of_the_warehouse_and_of_whoever_has_the_goods(pair: Pair) -> None:
+    assert post(pair, ISSUED, by=HAULIER) is BusinessReason.NOT_THE_CUSTODIAN
+    assert hand(pair, ISSUED) is None
+    assert post(pair, ISSUED, by=HAULIER) is BusinessReason.NOT_THE_CUSTODIAN
+    assert take(pair, ISSUED) is None
+    for poster in (HAULIER, "warehouse"):
+        assert post(pair, ISSUED, by=poster, kind="observation", place="gate 1") is None
+
+
+@pytest.mark.parametrize("state", list(ReceiptState))
+def test_goods_are_watched_while_they_are_there(state: ReceiptState) -> None:
+    pair = furnished()
+    logistics.change_receipt(pair, ISSUED, state=state.value)
+    gone = {ReceiptState.REJECTED, ReceiptState.CANCELLED, ReceiptState.DELIVERED}
+    refused = BusinessReason.WRONG_STATE if state in gone else None
+    assert post(pair, ISSUED) is refused
+
+
+WRONG: list[dict[str, Any]] = [
+    {"kind": "handover"}, {"kind": ""}, {"kind": "Move"}, {"place": ""}, {"place": "x" * 101},
+    {"quantity": None}, {"quantity": None, "kind": "commission"}, {"alarm": "x" * 101},
+    {"event_unix_ms": 0}, {"event_unix_ms": -1}, {"previous_hash": bytes(31)},
+    {"evidence_hash": b""}, {"ssccs": ["1" * 18]}, {"ssccs": [CODE[:17]]},
+    {"ssccs": [OTHER_SSCC, CODE]}, {"ssccs": [CODE, CODE]}, {"ssccs": ["３" * 18]},
+    {"ssccs": [f"{n:017}{(-3 * sum(map(int, str(n)))) % 10}" for n in range(33)]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", WRONG, ids=str)
+def test_an_event_that_is_not_whole_is_refused(pair: Pair, changed: dict[str, Any]) -> None:
+    assert post(pair, ISSUED, **changed) is CommonReason.INVALID_ARGUMENT
+
+
+def test_a_quantity_is_an_amount(pair: Pair) -> None:
+    for kind in ("stock-take", "move"):
+        refused = post(pair, ISSUED, quantity=-1, kind=kind)
+        assert refused is CommonReason.AMOUNT_OUT_OF_RANGE
+    assert post(pair, ISSUED, quantity=AMOUNT_MAX) is None
+
+
+def test_an_event_is_not_of_the_future(pair: Pair) -> None:
+    """At its own millisecond it has happened."""
+    event = logistics.seen(pair, ISSUED, event_unix_ms=pair.business.now + 1_000)
+    due = event.event_unix_ms
+    early = pair.business.do("warehouse", post_event=event, at=due - 1)
+    assert early is BusinessReason.EVENT_IN_THE_FUTURE
+    assert pair.business.do("warehouse", post_event=event, at=due) is None
+
+
+# --- the seven rules ----------------------------------------------------------------------------
+
+Doing = Callable[[Pair], Reason | None]
+
+
+def _twice(pair: Pair) -> Reason | None:
+    assert post(pair, TOKENISED, ssccs=[CODE]) is None
+    return post(pair, ISSUED, ssccs=[CODE, OTHER_SSCC])
+
+
+FIRING: dict[WatchRule, tuple[str, Doing]] = {
+    WatchRule.MOVED: (TOKENISED, lambda pair: post(pair, TOKENISED, kind="move", place="gate")),
+    WatchRule.SHORT: (ISSUED, lambda pair: post(pair, ISSUED, quantity=994)),
+    WatchRule.OVERDUE: (ISSUED, lambda pair: judge(_late(pair), ISSUED)),
+    WatchRule.MISPLACED: (ISSUED, lambda pair: post(pair, ISSUED, place="hall 5")),
+    WatchRule.ALARM: (ISSUED, lambda pair: post(pair, ISSUED, kind="sensor", alarm="41 C")),
+    WatchRule.GAP: (ISSUED, lambda pair: post(pair, ISSUED, previous_hash=EVIDENCE)),
+    WatchRule.TWICE: (ISSUED, _twice),
+}
+QUIET: dict[str, Doing] = {
+    "moved before there is a lot": lambda pair: post(pair, ISSUED, kind="move", place="gate"),
+    "as much missing as may be": lambda pair: post(pair, ISSUED, quantity=995),
+    "a part is packed": lambda pair: post(pair, ISSUED, kind="aggregation", quantity=1),
+    "not overdue yet": lambda pair: post(_late(pair, 60_000), ISSUED),
+    "counted where it was moved": lambda pair: (
+        post(pair, ISSUED, kind="move", place="gate") or post(pair, ISSUED, place="gate")
+    ),
+    "one container with its receipt": lambda pair: (
+        post(pair, ISSUED, ssccs=[CODE])
+        or post(pair, ISSUED, ssccs=[CODE], kind="move", place="gate")
+        or post(pair, ISSUED, ssccs=[CODE], place="gate")
+    ),
+}
+
+
+def _late(pair: Pair, before_ms: int = 0) -> Pair:
+    pair.advance(OVERDUE_MS - before_ms)
+    return pair
+
+
+def test_there_are_seven_rules_and_each_has_its_example() -> None:
+    assert RULES.keys() == FIRING.keys() == set(WatchRule)
+    assert len(RULES) == 7
+
+
+@pytest.mark.parametrize("rule", WatchRule)
+def test_a_rule_fires_alone_and_holds_the_receipt_on_both_chains(
+    pair: Pair, rule: WatchRule
+) -> None:
+    receipt_id, doing = FIRING[rule]
+    assert doing(pair) is None
+    [case_id] = open_cases(pair, receipt_id)
+    found = logistics.case(pair, receipt_id, case_id)
+    assert (found.rule, found.state) == (rule, "OPEN")
+    assert case_id == f"{rule}-{found.event_number}"
+    [hold] = holds_of(pair.business.ledger.state, "receipt", receipt_id)
+    assert (hold.authority, hold.case_id) == (RULE_AUTHORITY, case_id)
+    assert rule in hold.ground
+    assert found.evidence_hash.hex() in hold.ground
+    pair.carry()
+    assert held(pair, receipt_id, "asset") == [case_id]
+
+
+@pytest.mark.parametrize("what", QUIET)
+def test_what_is_in_order_fires_nothing(pair: Pair, what: str) -> None:
+    assert QUIET[what](pair) is None
+    assert open_cases(pair, ISSUED) == ()
+
+
+def test_no_rule_keeps_an_event_out(pair: Pair) -> None:
+    """All at once, on goods that are held already."""
+    pair.hold("receipt", TOKENISED)
+    _late(pair)
+    assert post(pair, ISSUED, ssccs=[CODE]) is None
+    worst: dict[str, Any] = {
+        "kind": "commission",
+        "quantity": 0,
+        "place": "sea",
+        "alarm": "water",
+        "ssccs": [CODE],
+    }
+    assert post(pair, TOKENISED, **worst, previous_hash=EVIDENCE) is None
+    assert post(pair, TOKENISED, kind="move", place="port") is None
+    assert {one.rpartition("-")[0] for one in open_cases(pair, TOKENISED)} == set(WatchRule)
+    assert head(pair, TOKENISED).count == 2
+
+
+def test_a_rule_that_fires_again_makes_its_case_new(pair: Pair) -> None:
+    """A receipt carries at most one hold for each rule, however often it fires."""
+    for quantity in range(70):
+        assert post(pair, ISSUED, quantity=quantity) is None
+    [case_id] = open_cases(pair, ISSUED)
+    assert case_id == "quantity-below-tolerance-1"
+    assert held(pair, ISSUED) == [case_id]
+    assert logistics.case(pair, ISSUED, case_id).event_number == 70
+
+
+def test_a_stock_take_is_overdue_from_its_own_millisecond_on(pair: Pair) -> None:
+    counted = pair.business.now
+    assert post(pair, ISSUED, event_unix_ms=counted) is None
+    operation = pb.JudgeOverdue(receipt_id=ISSUED)
+    early = pair.business.do("bob", judge_overdue=operation, at=counted + OVERDUE_MS - 1)
+    assert early is BusinessReason.STOCK_TAKE_NOT_OVERDUE
+    assert pair.business.do("bob", judge_overdue=operation, at=counted + OVERDUE_MS) is None
+    again = pair.business.do("carol", judge_overdue=operation)
+    assert again is BusinessReason.CASE_OPEN
+
+
+def test_a_stock_take_of_long_ago_counts_from_then(pair: Pair) -> None:
+    _late(pair)
+    assert post(pair, ISSUED, event_unix_ms=pair.business.now - OVERDUE_MS) is None
+    assert judge(pair, ISSUED) is None
+
+
+def test_any_event_but_a_stock_take_tells_that_one_is_overdue(pair: Pair) -> None:
+    _late(pair)
+    twin = pair.twin()
+    assert post(twin, ISSUED) is None
+    assert open_cases(twin, ISSUED) == ()
+    assert post(pair, ISSUED, kind="observation") is None
+    assert open_cases(pair, ISSUED) == ("stock-take-overdue-1",)
+
+
+def test_nobody_takes_anothers_container_by_naming_it(pair: Pair) -> None:
+    """It stays with who named it first, until the goods of that receipt are gone."""
+    state = pair.business.ledger.state
+    assert post(pair, ISSUED, ssccs=[CODE]) is None
+    assert post(pair, TOKENISED, ssccs=[CODE]) is None
+    claim = claim_of(state, CODE, TOKENISED)
+    assert claim is not None
+    assert claim.receipt_id == ISSUED
+    assert open_cases(pair, ISSUED) == ()
+    assert pair.business.do("carol", cancel_receipt=pb.CancelReceipt(receipt_id=ISSUED)) is None
+    assert claim_of(state, CODE, TOKENISED) is None
+    assert post(pair, TOKENISED, ssccs=[CODE], kind="observation") is None
+    assert state.get(SSCC, SSCC.key(CODE)) == replace(claim, receipt_id=TOKENISED)
+
+
+def test_a_container_that_is_elsewhere_without_having_moved_is_in_two_places(pair: Pair) -> None:
+    assert post(pair, ISSUED, ssccs=[CODE]) is None
+    assert post(pair, ISSUED, kind="move", place="gate") is None
+    assert post(pair, ISSUED, place="gate", ssccs=[CODE]) is None
+    assert open_cases(pair, ISSUED) == ("sscc-in-two-places-3",)
+
+
+# --- handovers ----------------------------------------------------------------------------------
+
+
+def step(pair: Pair, what: str, number: int = 1, by: str = HAULIER) -> Reason | None:
+    kinds: dict[str, Any] = {"accept": pb.AcceptHandover, "decline": pb.DeclineHandover}
+    operation = kinds[what](receipt_id=ISSUED, number=number)
+    return pair.business.do(by, **{f"{what}_handover": operation})
+
+
+def test_a_handover_needs_both_signatures(pair: Pair) -> None:
+    assert hand(pair, ISSUED, ssccs=[CODE]) is None
+    assert head(pair, ISSUED).custodian == "warehouse"
+    for stranger in ("warehouse", "alice", "operator"):
+        assert step(pair, "accept", by=stranger) is not None
+    assert take(pair, ISSUED) is None
+    reached = head(pair, ISSUED)
+    assert (reached.custodian, reached.place, reached.count) == (HAULIER, "gate 1", 1)
+    [event] = events_of(pair, ISSUED)
+    assert (event.kind, event.posted_by, event.ssccs) == ("handover", HAULIER, (CODE,))
+    assert hand(pair, ISSUED) is BusinessReason.NOT_THE_CUSTODIAN
+    assert hand(pair, ISSUED, by=HAULIER, receiver="warehouse", place=PLACE) is None
+    assert take(pair, ISSUED, 2, by="warehouse") is None
+    assert head(pair, ISSUED).expected_place == PLACE
+
+
+@pytest.mark.parametrize("state", list(HandoverState))
+@pytest.mark.parametrize("what", ["accept", "decline"])
+def test_a_handover_can_do_what_its_table_holds_and_nothing_else(
+    state: HandoverState, what: str
+) -> None:
+    pair = furnished()
+    pair.join(HAULIER, "carrier")
+    assert hand(pair, ISSUED) is None
+    books = pair.business.ledger.state
+    handover = handover_of(books, ISSUED)
+    assert handover is not None
+    books.put(HANDOVER, HANDOVER.key(ISSUED), replace(handover, state=state.value))
+    reached = HANDOVER_TRANSITIONS.get((state, what))
+    assert step(pair, what) is (None if reached else BusinessReason.WRONG_STATE)
+    after = handover_of(books, ISSUED)
+    assert after is not None
+    assert after.state == (reached or state)
+
+
+def test_a_handover_ends_at_its_deadline_and_lapses_when_another_is_offered(pair: Pair) -> None:
+    assert hand(pair, ISSUED) is None
+    offered = handover_of(pair.business.ledger.state, ISSUED)
+    assert offered is not None
+    assert hand(pair, ISSUED) is BusinessReason.HANDOVER_OPEN
+    pair.advance_to(offered.deadline_unix_ms)
+    assert take(pair, ISSUED) is BusinessReason.HANDOVER_EXPIRED
+    assert hand(pair, ISSUED) is None
+    lapsed, proposed = pair.business.events(pair.business.height, "handover")
+    assert (b"LAPSED" in lapsed.payload, b"PROPOSED" in proposed.payload) == (True, True)
+    assert take(pair, ISSUED, 1) is CommonReason.NOT_FOUND
+    assert take(pair, ISSUED, 2) is None
+
+
+def test_a_handover_is_taken_back_or_turned_down(pair: Pair) -> None:
+    for number, by in enumerate(("warehouse", HAULIER), start=1):
+        assert hand(pair, ISSUED) is None
+        assert step(pair, "decline", number, by="alice") is BusinessReason.NOT_THE_CUSTODIAN
+        assert step(pair, "decline", number, by=by) is None
+        assert take(pair, ISSUED, number) is BusinessReason.WRONG_STATE
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        ({"receiver": "warehouse"}, BusinessReason.SAME_PARTY),
+        ({"receiver": "nobody"}, CommonReason.NOT_FOUND),
+        ({"receiver": "alice"}, CommonReason.PERMISSION_DENIED),
+        ({"quantity": -1}, CommonReason.AMOUNT_OUT_OF_RANGE),
+        ({"place": ""}, CommonReason.INVALID_ARGUMENT),
+        ({"ssccs": ["1"]}, CommonReason.INVALID_ARGUMENT),
+        ({"evidence_hash": b"x"}, CommonReason.INVALID_ARGUMENT),
+        ({"deadline_unix_ms": 0}, CommonReason.INVALID_ARGUMENT),
+        ({"deadline_unix_ms": 2**62}, CommonReason.INVALID_ARGUMENT),
+        ({"receipt_id": "receipt-none"}, CommonReason.NOT_FOUND),
+    ],
+    ids=str,
+)
+def test_a_handover_that_is_not_whole_is_refused(
+    pair: Pair, changed: dict[str, Any], refused: Reason
+) -> None:
+    operation = logistics.handing(**{"receipt_id": ISSUED, **changed})
+    assert pair.business.do("warehouse", propose_handover=operation) is refused
+
+
+def test_a_handover_ends_within_thirty_days(pair: Pair) -> None:
+    at = pair.business.now + 1_000
+    latest = at + 30 * DAY_MS
+    for deadline in (at, at + 1, latest, latest + 1):
+        operation = logistics.handing(ISSUED, deadline_unix_ms=deadline)
+        refused = pair.twin().business.do("warehouse", propose_handover=operation, at=at)
+        assert (refused is None) == (at < deadline <= latest)
+
+
+def test_goods_that_are_held_are_not_handed_over(pair: Pair) -> None:
+    twin = pair.twin()
+    twin.hold("receipt", ISSUED)
+    assert hand(twin, ISSUED) is TransferReason.SUBJECT_HELD
+    assert hand(pair, ISSUED) is None
+    pair.hold("receipt", ISSUED)
+    assert take(pair, ISSUED) is TransferReason.SUBJECT_HELD
+
+
+def test_goods_behind_a_lot_that_change_hands_have_moved(pair: Pair) -> None:
+    assert hand(pair, TOKENISED, quantity=RECEIPT_UNITS // 2) is None
+    assert take(pair, TOKENISED) is None
+    rules = {one.rpartition("-")[0] for one in open_cases(pair, TOKENISED)}
+    assert rules == {WatchRule.MOVED, WatchRule.SHORT}
+
+
+# --- what must always hold ----------------------------------------------------------------------
+
+
+def test_a_tampered_chain_of_events_is_seen(pair: Pair) -> None:
+    for _ in range(3):
+        assert post(pair, ISSUED, ssccs=[CODE]) is None
+    assert hand(pair, ISSUED) is None
+    assert take(pair, ISSUED) is None
+    state = pair.business.ledger.state
+    reached = head(pair, ISSUED)
+    key, event = next(iter(state.scan(GOODS_EVENT, ISSUED, b"")))
+    tampered: list[Callable[[Any], None]] = [
+        lambda state: state.delete(GOODS_EVENT, key),
+        lambda state: state.put(GOODS_EVENT, key, replace(event, place="elsewhere")),
+        lambda state: state.put(HEAD, HEAD.key(ISSUED), replace(reached, count=5)),
+        lambda state: state.put(HEAD, HEAD.key(ISSUED), replace(reached, hash=EVIDENCE)),
+        lambda state: state.put(HEAD, HEAD.key(ISSUED), replace(reached, custodian="bob")),
+        lambda state: state.put(HEAD, HEAD.key("receipt-none"), reached),
+        lambda state: state.delete(HEAD, HEAD.key(ISSUED)),
+    ]
+    for tamper in tampered:
+        twin = pair.twin()
+        tamper(twin.business.ledger.state)
+        assert broken(twin)
