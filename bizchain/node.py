@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bizchain.chain import CHAIN
+from bizchain.contracts.authority import service as authority
 from bizchain.contracts.cash import service as cash
 from bizchain.contracts.documents import service as documents
 from bizchain.contracts.governance import service as governance
+from bizchain.contracts.grades import service as grades
 from bizchain.contracts.parties import service as parties
 from bizchain.contracts.receipts import service as receipts
 from common.node.app import NodeApp
@@ -20,5 +22,7 @@ APP = NodeApp(
         cash.SERVICE,
         documents.SERVICE,
         governance.SERVICE,
+        authority.SERVICE,
+        grades.SERVICE,
     ),
 )

@@ -44,6 +44,7 @@ class Tag(enum.Enum):
     PROPOSAL_SIGNATURE = b"wutong/1/proposal-signature"
     VOTE = b"wutong/1/vote"
     CONTENT = b"wutong/1/content"
+    KEY_POSSESSION = b"wutong/1/key-possession"
 
 
 def sha256(data: bytes) -> bytes:

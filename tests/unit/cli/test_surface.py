@@ -39,16 +39,21 @@ NOUNS = {
     "document": {"check", "record", "show"},
     "event": {"check"},
     "governance": {"propose", "vote", "close", "show", "list", "in-force", "history"},
-    "hold": {"place", "lift", "show"},
+    "hold": {"place", "lift", "order", "show"},
     "keys": {"generate", "show", "list"},
-    "party": {"propose", "approve", "close", "show", "list"},
+    "party": {
+        "propose", "approve", "reject", "close", "show", "list", "grant", "revoke", "suspend",
+        "resume", "add-user", "remove-user", "replace-key", "recover", "key", "grade", "let-read",
+        "stop-reading", "changes",
+    },
+    "policy": {"propose", "approve", "show", "grades"},
     "proof": {"get", "verify"},
     "receipt": {"report", "issue", "reject", "cancel", "show", "list"},
     "status": set(),
     "transaction": {"show"},
     "transfer": {"start", "show", "list", "explain", "wait", "commit", "decline", "dossier"},
     "up": set(),
-}
+}  # fmt: skip
 
 
 def commands(group: typer.Typer) -> Iterator[tuple[str, str]]:
