@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bizchain.contracts.authority import invariants as authority_invariants
+from bizchain.contracts.authority import operations as authority
 from bizchain.contracts.cash import invariants as cash_invariants
 from bizchain.contracts.cash import operations as cash
 from bizchain.contracts.documents import invariants as document_invariants
 from bizchain.contracts.documents import operations as documents
 from bizchain.contracts.governance import invariants as governance_invariants
 from bizchain.contracts.governance import operations as governance
+from bizchain.contracts.grades import invariants as grade_invariants
+from bizchain.contracts.grades import operations as grades
 from bizchain.contracts.incidents import invariants as incident_invariants
 from bizchain.contracts.incidents import operations as incidents
 from bizchain.contracts.logistics import invariants as logistics_invariants
@@ -29,6 +33,8 @@ CHAIN = Chain(
     rules={
         **common_rules(cash.pay_out_pot),
         **parties.OPERATIONS,
+        **authority.OPERATIONS,
+        **grades.OPERATIONS,
         **receipts.OPERATIONS,
         **cash.OPERATIONS,
         **documents.OPERATIONS,
@@ -40,6 +46,8 @@ CHAIN = Chain(
     invariants={
         **TRANSFER_INVARIANTS,
         **party_invariants.INVARIANTS,
+        **authority_invariants.INVARIANTS,
+        **grade_invariants.INVARIANTS,
         **receipt_invariants.INVARIANTS,
         **cash_invariants.INVARIANTS,
         **document_invariants.INVARIANTS,
@@ -47,4 +55,6 @@ CHAIN = Chain(
         **logistics_invariants.INVARIANTS,
         **incident_invariants.INVARIANTS,
     },
+    permit=grades.permit,
+    found=parties.found,
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bizchain.chain import CHAIN
+from bizchain.contracts.authority import service as authority
 from bizchain.contracts.cash import service as cash
 from bizchain.contracts.documents import service as documents
 from bizchain.contracts.governance import service as governance
+from bizchain.contracts.grades import service as grades
 from bizchain.contracts.incidents import service as incidents
 from bizchain.contracts.logistics import service as logistics
 from bizchain.contracts.parties import service as parties
@@ -24,5 +26,7 @@ APP = NodeApp(
         governance.SERVICE,
         logistics.SERVICE,
         incidents.SERVICE,
+        authority.SERVICE,
+        grades.SERVICE,
     ),
 )

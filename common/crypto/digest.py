@@ -46,6 +46,7 @@ class Tag(enum.Enum):
     CONTENT = b"wutong/1/content"
     GOODS_ORIGIN = b"wutong/1/goods-origin"
     GOODS_EVENT = b"wutong/1/goods-event"
+    KEY_POSSESSION = b"wutong/1/key-possession"
 
 
 def sha256(data: bytes) -> bytes:

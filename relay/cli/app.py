@@ -17,6 +17,7 @@ from relay.cli import (
     keys,
     party,
     play,
+    policy,
     proof,
     receipt,
     transfer,
@@ -31,7 +32,7 @@ def _root() -> typer.Typer:
     root.callback()(_begin)
     for module in (up, play, chain, party, receipt, cash, asset):
         module.add(root)
-    for module in (transfer, proof, audit, documents, keys):
+    for module in (transfer, proof, audit, documents, keys, policy):
         module.add(root)
     governance.add(root)
     for module in (event, goods):

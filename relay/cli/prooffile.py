@@ -16,6 +16,7 @@ from typing import Any
 
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
+from bizchain.contracts.authority.keys import CHANGE
 from bizchain.contracts.cash.keys import CASH
 from bizchain.contracts.documents.keys import DOCUMENT
 from bizchain.contracts.incidents.keys import CASE, LOSS
@@ -25,6 +26,7 @@ from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
 from common.governance.types import BALLOT
 from common.ledger.evidence import Final, verify_certified, verify_entry, verify_genesis
+from common.ledger.grades import GRADE
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY
 from common.ledger.state import Table
@@ -48,6 +50,8 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "incident": (BUSINESS, CASE, 2),
     "loss": (BUSINESS, LOSS, 1),
     "delivery": (BUSINESS, DELIVERY, 1),
+    "change": (BUSINESS, CHANGE, 1),
+    "grade": (BUSINESS, GRADE, 1),
     "lot": (ASSET, LOT, 1),
     "impairment": (ASSET, IMPAIRMENT, 1),
     "holding": (ASSET, HOLDING, 2),

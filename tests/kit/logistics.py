@@ -65,7 +65,7 @@ def judge(pair: Pair, receipt_id: str, by: str = "bob") -> Reason | None:
 def handing(receipt_id: str, **changed: Any) -> pb.ProposeHandover:
     fields: dict[str, Any] = {
         "receipt_id": receipt_id, "receiver": HAULIER, "place": "gate 1",
-        "quantity": RECEIPT_UNITS, "deadline_unix_ms": cast.START_UNIX_MS + DAY_MS,
+        "quantity": RECEIPT_UNITS, "deadline_unix_ms": cast.START_UNIX_MS + 5 * DAY_MS,
         "evidence_hash": EVIDENCE,
     }  # fmt: skip
     return pb.ProposeHandover(**{**fields, **changed})
@@ -139,7 +139,7 @@ def let_out(pair: Pair, receipt_id: str) -> None:
 
 def delivering(receipt_id: str, **changed: Any) -> pb.ProposeDelivery:
     fields: dict[str, Any] = {
-        "receipt_id": receipt_id, "deadline_unix_ms": cast.START_UNIX_MS + DAY_MS,
+        "receipt_id": receipt_id, "deadline_unix_ms": cast.START_UNIX_MS + 5 * DAY_MS,
         "evidence_hash": EVIDENCE,
     }  # fmt: skip
     return pb.ProposeDelivery(**{**fields, **changed})

@@ -41,18 +41,23 @@ NOUNS = {
     "event": {"check", "post", "judge", "show", "list"},
     "governance": {"propose", "vote", "close", "show", "list", "in-force", "history"},
     "handover": {"propose", "accept", "decline", "show"},
-    "hold": {"place", "lift", "show"},
     "incident": {"list", "answer", "approve", "reject"},
-    "keys": {"generate", "show", "list"},
     "loss": {"report", "confirm", "show"},
-    "party": {"propose", "approve", "close", "show", "list"},
+    "hold": {"place", "lift", "order", "show"},
+    "keys": {"generate", "show", "list"},
+    "party": {
+        "propose", "approve", "reject", "close", "show", "list", "grant", "revoke", "suspend",
+        "resume", "add-user", "remove-user", "replace-key", "recover", "key", "grade", "let-read",
+        "stop-reading", "changes",
+    },
+    "policy": {"propose", "approve", "show", "grades"},
     "proof": {"get", "verify"},
     "receipt": {"report", "issue", "reject", "cancel", "show", "list"},
     "status": set(),
     "transaction": {"show"},
     "transfer": {"start", "show", "list", "explain", "wait", "commit", "decline", "dossier"},
     "up": set(),
-}
+}  # fmt: skip
 
 
 def commands(group: typer.Typer) -> Iterator[tuple[str, str]]:

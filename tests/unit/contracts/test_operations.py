@@ -20,7 +20,7 @@ from common.ledger.compose import Author
 from common.ledger.identity import PARTY
 from common.transfer.machine import TRANSITIONS, Action, Role, TransferState, next_state
 from common.v1 import transfer_pb2 as common_pb
-from tests.kit import cast, logistics
+from tests.kit import authority, cast, logistics
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side, reason
 
@@ -44,13 +44,8 @@ def document(**changed: Any) -> pb.RecordDocument:
     return pb.RecordDocument(**{**fields, **changed})
 
 
-def party(**changed: Any) -> pb.ProposeParty:
-    fields: dict[str, Any] = {
-        "party_id": "newcomer", "name": "Newcomer", "legal_entity_identifier": "",
-        "roles": [pb.RoleGrant(role="buyer", until_unix_ms=cast.START_UNIX_MS * 2)],
-        "users": [pb.User(user_id="first", public_key=cast.key_of("newcomer").public_key)],
-    }  # fmt: skip
-    return pb.ProposeParty(**{**fields, **changed})
+def party(party_id: str = "newcomer", **changed: Any) -> pb.ProposeParty:
+    return authority.proposal(party_id, **changed)
 
 
 def cash(kind: Callable[..., Any], **changed: Any) -> Any:
@@ -79,6 +74,7 @@ BUSINESS: dict[str, tuple[str, Any]] = {
         "regulator", pb.LiftHold(subject_kind="lot", subject_id="lot-old", case_id="1"),
     ),
     **logistics.EXAMPLES,
+    **authority.EXAMPLES,
 }  # fmt: skip
 ASSET: dict[str, tuple[str, Any]] = {
     "move_title": ("alice", MoveTitle(lot_id="lot-alice", receiver="bob", quantity=5)),
@@ -105,12 +101,14 @@ ROLES_NEEDED = {
     "report_receipt": frozenset({"warehouse"}),
     "deposit_cash": frozenset({"bank"}),
     **logistics.ROLES_NEEDED,
+    **authority.ROLES_NEEDED,
 }
 
 
 @pytest.fixture
 def pair() -> Pair:
     made = furnished()
+    authority.prepare(made)
     logistics.prepare(made)
     made.report("receipt-draft", "alice")
     made.hold("lot", "lot-old", "1")
@@ -160,7 +158,7 @@ def test_a_stranger_is_refused(pair: Pair, chain: str, kind: str, what: Any) -> 
         Author(own.party_id, cast.key_of("nobody")),
         Author(own.party_id, cast.key_of("bob:maker" if own.party_id != "bob" else "x")),
         Author("nobody", own.key),
-        Author("waiting", cast.key_of("newcomer")),
+        Author("waiting", cast.key_of("waiting")),
         Author("second-bank", cast.key_of("second-bank:maker")),
     ]
     for stranger in strangers:
