@@ -63,10 +63,12 @@ def goes_on_and_stops_when_told(data: Path) -> None:
         shown = wutong("transfer", "list", "-o", "json", "--network", network)
         status = wutong("status", "-o", "json", "--network", network)
         (data.parent / ".wutong").symlink_to(data)
-        try_commands(data.parent)
-        assert " at height " in try_example(data.parent)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(STOP_SECONDS_MAX) == 0
+        try:
+            try_commands(data.parent)
+            assert " at height " in try_example(data.parent)
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(STOP_SECONDS_MAX) == 0
     assert len(json.loads(shown.stdout)) == 4
     assert {node["role"] for node in json.loads(status.stdout)["nodes"]} == {"leader", "follower"}
     assert json.loads(status.stdout)["relay"]["up"] is True

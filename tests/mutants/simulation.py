@@ -36,8 +36,9 @@ from common.transfer import operations
 from common.transfer.machine import Action as Decision
 from common.transfer.machine import TransferState
 from relay.effects import Effect, Persist
-from relay.reconciler import core, transfers
+from relay.reconciler import batches, core, transfers
 from relay.reconciler.lanes import Lane
+from relay.reconciler.operations import operation_of
 from relay.reconciler.transfers import Action, Judgement, Stage, Step
 from tests.simulation.seed import SeedFailed, simulate
 
@@ -230,8 +231,11 @@ def tell_the_follower(patch: Patch) -> None:
 
 
 def reveal_late(patch: Patch) -> None:
-    """A relay sends the secret until the last moment."""
+    """A relay sends the secret until the last moment, and after it."""
     patch.setattr(transfers, "_is_guarded", lambda *_: False)
+    patch.setattr(
+        batches, "operation_of", lambda *args: operation_of(*args)._replace(not_after_unix_ms=0)
+    )
 
 
 def let_it_lie(patch: Patch) -> None:
