@@ -21,6 +21,7 @@ from bizchain.contracts.logistics.queries import (
     handover_of,
     is_overdue,
     is_overtaken,
+    limits_in_force,
     open_case_of,
     watched,
 )
@@ -30,7 +31,6 @@ from bizchain.contracts.logistics.types import (
     MOVE_KINDS,
     POSTED_KINDS,
     SSCCS_MAX,
-    WATCH_LIMITS,
     Claim,
     GoodsEvent,
     GoodsKind,
@@ -112,7 +112,8 @@ def apply_post_event(context: Context, _: pb.PostEvent, sighted: Sighted) -> Non
 def check_judge_overdue(context: Context, operation: pb.JudgeOverdue) -> tuple[Head, Case]:
     """The case of a stock-take that is overdue at block time. Anybody may ask for it."""
     receipt, head = watched(context.state, operation.receipt_id)
-    if not is_overdue(receipt, head, WATCH_LIMITS, context.time_unix_ms):
+    limits = limits_in_force(context.state, context.height)
+    if not is_overdue(receipt, head, limits, context.time_unix_ms):
         raise Refused(
             BusinessReason.STOCK_TAKE_NOT_OVERDUE,
             f"the goods of {receipt.receipt_id} need not have been counted by now",
@@ -247,7 +248,7 @@ def _sighted(context: Context, receipt: Receipt, head: Head, event: GoodsEvent) 
         event,
         known,
         impaired_of(context.state, receipt.receipt_id),
-        WATCH_LIMITS,
+        limits_in_force(context.state, context.height),
         context.time_unix_ms,
     )
     reached = _after(receipt, head, event)

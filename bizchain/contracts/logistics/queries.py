@@ -18,6 +18,7 @@ from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC,
 from bizchain.contracts.logistics.types import (
     COUNTED_KINDS,
     MOVE_KINDS,
+    WATCH_LIMITS,
     Claim,
     GoodsEvent,
     GoodsKind,
@@ -35,6 +36,7 @@ from common.crypto.digest import DIGEST_BYTES
 from common.deadline import expired
 from common.errors import CommonReason, Refused
 from common.ledger.state import Reader
+from common.ledger.versions import PARAMETER, in_force
 
 __all__ = [
     "EVENTS_KEPT",
@@ -49,6 +51,7 @@ __all__ = [
     "head_of",
     "is_overdue",
     "is_overtaken",
+    "limits_in_force",
     "open_case_of",
     "origin_of",
     "watched",
@@ -145,6 +148,16 @@ def fired(seen: Sighting) -> tuple[WatchRule, ...]:
 
 
 # --- reads --------------------------------------------------------------------------------------
+
+
+def limits_in_force(state: Reader, height: int) -> WatchLimits:
+    """What the rules allow in the block at `height`: as voted, or as they were to begin with."""
+    voted = {
+        name: row.value
+        for name in WatchLimits._fields
+        if (row := in_force(state, PARAMETER, name, height)) is not None
+    }
+    return WATCH_LIMITS._replace(**voted)
 
 
 def origin_of(receipt: Receipt) -> Origin:
