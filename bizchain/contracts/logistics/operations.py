@@ -19,6 +19,7 @@ from bizchain.contracts.logistics.queries import (
     claim_of,
     fired,
     handover_of,
+    is_immobilised,
     is_overdue,
     is_overtaken,
     limits_in_force,
@@ -39,7 +40,7 @@ from bizchain.contracts.logistics.types import (
     Head,
     event_hash,
 )
-from bizchain.contracts.receipts.types import Receipt, ReceiptState
+from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import check_amount
@@ -280,7 +281,7 @@ def _record(context: Context, sighted: Sighted) -> None:
 
 def _after(receipt: Receipt, head: Head, event: GoodsEvent) -> Head:
     """The head after an event. Goods behind a lot are expected where they were, wherever moved."""
-    moves = event.kind in MOVE_KINDS and receipt.state != ReceiptState.TOKENISED
+    moves = event.kind in MOVE_KINDS and not is_immobilised(receipt)
     counts = event.kind in COUNTED_KINDS and event.quantity is not None
     is_stock_take = event.kind == GoodsKind.STOCK_TAKE
     return replace(

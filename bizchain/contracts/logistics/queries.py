@@ -49,6 +49,7 @@ __all__ = [
     "first_head",
     "handover_of",
     "head_of",
+    "is_immobilised",
     "is_overdue",
     "is_overtaken",
     "limits_in_force",
@@ -91,8 +92,15 @@ def is_overdue(receipt: Receipt, head: Head, limits: WatchLimits, time_unix_ms: 
     return ReceiptState(receipt.state) in STORED_STATES and expired(time_unix_ms, due)
 
 
+def is_immobilised(receipt: Receipt) -> bool:
+    """Whether there is a lot on the goods, or a transfer under way that makes one."""
+    state = ReceiptState(receipt.state)
+    is_reserved = state is ReceiptState.ISSUED and bool(receipt.transfer_id)
+    return is_reserved or state is ReceiptState.TOKENISED
+
+
 def _moved(seen: Sighting) -> bool:
-    return seen.event.kind in MOVE_KINDS and seen.receipt.state == ReceiptState.TOKENISED
+    return seen.event.kind in MOVE_KINDS and is_immobilised(seen.receipt)
 
 
 def _short(seen: Sighting) -> bool:

@@ -27,7 +27,7 @@ from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import AMOUNT_MAX
 from common.encoding import decode
-from common.errors import CommonReason, Reason
+from common.errors import CommonReason, Reason, TransferReason
 from common.ledger.chain import Violation
 from common.ledger.holds import holds_of
 from tests.kit import logistics
@@ -252,6 +252,16 @@ def test_a_rule_fires_alone_and_holds_the_receipt_on_both_chains(
 def test_what_is_in_order_fires_nothing(pair: Pair, what: str) -> None:
     assert QUIET[what](pair) is None
     assert open_cases(pair, ISSUED) == ()
+
+
+def test_goods_that_are_about_to_be_a_lot_have_moved_too(pair: Pair) -> None:
+    """The transfer was not decided yet: it is refused, and the receipt stays where it was."""
+    deal = pair.issue(ISSUED, "lot-carol")
+    assert pair.reserve(deal) is None
+    assert post(pair, ISSUED, kind="move", place="gate") is None
+    assert open_cases(pair, ISSUED) == ("moved-while-tokenised-1",)
+    pair.carry()
+    assert pair.decide(deal) is TransferReason.SUBJECT_HELD
 
 
 def test_no_rule_keeps_an_event_out(pair: Pair) -> None:
