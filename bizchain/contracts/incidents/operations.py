@@ -26,10 +26,11 @@ from bizchain.contracts.logistics.queries import (
     check_digest,
     head_of,
     is_overdue,
+    limits_in_force,
     open_case_of,
     watched,
 )
-from bizchain.contracts.logistics.types import WATCH_LIMITS, Head
+from bizchain.contracts.logistics.types import Head
 from bizchain.contracts.receipts.queries import receipt_of
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
@@ -101,9 +102,8 @@ def check_approve_counter_report(
     _check_other_firm(context, receipt, case.answered_by)
     _check_same_report(case.answer_hash, operation.evidence_hash)
     head = head_of(context.state, receipt)
-    if case.rule == WatchRule.OVERDUE and is_overdue(
-        receipt, head, WATCH_LIMITS, context.time_unix_ms
-    ):
+    limits = limits_in_force(context.state, context.height)
+    if case.rule == WatchRule.OVERDUE and is_overdue(receipt, head, limits, context.time_unix_ms):
         raise Refused(
             BusinessReason.STOCK_TAKE_STILL_OVERDUE, f"count the goods of {receipt.receipt_id}"
         )

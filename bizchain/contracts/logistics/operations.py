@@ -19,8 +19,10 @@ from bizchain.contracts.logistics.queries import (
     claim_of,
     fired,
     handover_of,
+    is_immobilised,
     is_overdue,
     is_overtaken,
+    limits_in_force,
     open_case_of,
     watched,
 )
@@ -30,7 +32,6 @@ from bizchain.contracts.logistics.types import (
     MOVE_KINDS,
     POSTED_KINDS,
     SSCCS_MAX,
-    WATCH_LIMITS,
     Claim,
     GoodsEvent,
     GoodsKind,
@@ -39,7 +40,7 @@ from bizchain.contracts.logistics.types import (
     Head,
     event_hash,
 )
-from bizchain.contracts.receipts.types import Receipt, ReceiptState
+from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import check_amount
@@ -112,7 +113,8 @@ def apply_post_event(context: Context, _: pb.PostEvent, sighted: Sighted) -> Non
 def check_judge_overdue(context: Context, operation: pb.JudgeOverdue) -> tuple[Head, Case]:
     """The case of a stock-take that is overdue at block time. Anybody may ask for it."""
     receipt, head = watched(context.state, operation.receipt_id)
-    if not is_overdue(receipt, head, WATCH_LIMITS, context.time_unix_ms):
+    limits = limits_in_force(context.state, context.height)
+    if not is_overdue(receipt, head, limits, context.time_unix_ms):
         raise Refused(
             BusinessReason.STOCK_TAKE_NOT_OVERDUE,
             f"the goods of {receipt.receipt_id} need not have been counted by now",
@@ -247,7 +249,7 @@ def _sighted(context: Context, receipt: Receipt, head: Head, event: GoodsEvent) 
         event,
         known,
         impaired_of(context.state, receipt.receipt_id),
-        WATCH_LIMITS,
+        limits_in_force(context.state, context.height),
         context.time_unix_ms,
     )
     reached = _after(receipt, head, event)
@@ -279,7 +281,7 @@ def _record(context: Context, sighted: Sighted) -> None:
 
 def _after(receipt: Receipt, head: Head, event: GoodsEvent) -> Head:
     """The head after an event. Goods behind a lot are expected where they were, wherever moved."""
-    moves = event.kind in MOVE_KINDS and receipt.state != ReceiptState.TOKENISED
+    moves = event.kind in MOVE_KINDS and not is_immobilised(receipt)
     counts = event.kind in COUNTED_KINDS and event.quantity is not None
     is_stock_take = event.kind == GoodsKind.STOCK_TAKE
     return replace(

@@ -18,6 +18,7 @@ from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC,
 from bizchain.contracts.logistics.types import (
     COUNTED_KINDS,
     MOVE_KINDS,
+    WATCH_LIMITS,
     Claim,
     GoodsEvent,
     GoodsKind,
@@ -35,6 +36,7 @@ from common.crypto.digest import DIGEST_BYTES
 from common.deadline import expired
 from common.errors import CommonReason, Refused
 from common.ledger.state import Reader
+from common.ledger.versions import PARAMETER, in_force
 
 __all__ = [
     "EVENTS_KEPT",
@@ -47,8 +49,10 @@ __all__ = [
     "first_head",
     "handover_of",
     "head_of",
+    "is_immobilised",
     "is_overdue",
     "is_overtaken",
+    "limits_in_force",
     "open_case_of",
     "origin_of",
     "watched",
@@ -88,8 +92,15 @@ def is_overdue(receipt: Receipt, head: Head, limits: WatchLimits, time_unix_ms: 
     return ReceiptState(receipt.state) in STORED_STATES and expired(time_unix_ms, due)
 
 
+def is_immobilised(receipt: Receipt) -> bool:
+    """Whether there is a lot on the goods, or a transfer under way that makes one."""
+    state = ReceiptState(receipt.state)
+    is_reserved = state is ReceiptState.ISSUED and bool(receipt.transfer_id)
+    return is_reserved or state is ReceiptState.TOKENISED
+
+
 def _moved(seen: Sighting) -> bool:
-    return seen.event.kind in MOVE_KINDS and seen.receipt.state == ReceiptState.TOKENISED
+    return seen.event.kind in MOVE_KINDS and is_immobilised(seen.receipt)
 
 
 def _short(seen: Sighting) -> bool:
@@ -145,6 +156,16 @@ def fired(seen: Sighting) -> tuple[WatchRule, ...]:
 
 
 # --- reads --------------------------------------------------------------------------------------
+
+
+def limits_in_force(state: Reader, height: int) -> WatchLimits:
+    """What the rules allow in the block at `height`: as voted, or as they were to begin with."""
+    voted = {
+        name: row.value
+        for name in WatchLimits._fields
+        if (row := in_force(state, PARAMETER, name, height)) is not None
+    }
+    return WATCH_LIMITS._replace(**voted)
 
 
 def origin_of(receipt: Receipt) -> Origin:

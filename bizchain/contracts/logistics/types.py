@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from common.crypto.digest import Tag, tagged
 from common.encoding import Canonical, encode
+from common.governance.subjects import Range
 
 __all__ = [
     "COUNTED_KINDS",
@@ -16,6 +17,7 @@ __all__ = [
     "POSTED_KINDS",
     "SSCCS_MAX",
     "WATCH_LIMITS",
+    "WATCH_RANGES",
     "Claim",
     "GoodsEvent",
     "GoodsKind",
@@ -60,7 +62,13 @@ class WatchLimits(NamedTuple):
 
 
 WATCH_LIMITS = WatchLimits(50, 30 * 24 * 3_600_000)
-"""Half a per cent may be missing; every thirty days the goods are counted."""
+"""Until the members vote: half a per cent may be missing, every thirty days goods are counted."""
+
+WATCH_RANGES: Mapping[str, Range] = {
+    "quantity_tolerance_basis_points": Range(0, 1_000),
+    "stock_take_every_ms": Range(3_600_000, 366 * 24 * 3_600_000),
+}
+"""What the members may vote each limit to be, by its name as a parameter."""
 
 
 class Origin(Canonical, frozen=True):
