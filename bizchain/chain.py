@@ -8,6 +8,8 @@ from bizchain.contracts.documents import invariants as document_invariants
 from bizchain.contracts.documents import operations as documents
 from bizchain.contracts.governance import invariants as governance_invariants
 from bizchain.contracts.governance import operations as governance
+from bizchain.contracts.invoices import invariants as invoice_invariants
+from bizchain.contracts.invoices import operations as invoices
 from bizchain.contracts.parties import invariants as party_invariants
 from bizchain.contracts.parties import operations as parties
 from bizchain.contracts.receipts import invariants as receipt_invariants
@@ -28,6 +30,7 @@ CHAIN = Chain(
         **receipts.OPERATIONS,
         **cash.OPERATIONS,
         **documents.OPERATIONS,
+        **invoices.OPERATIONS,
         **governance.OPERATIONS,
     },
     legs={**receipts.LEGS, **cash.LEGS},
@@ -37,6 +40,7 @@ CHAIN = Chain(
         **receipt_invariants.INVARIANTS,
         **cash_invariants.INVARIANTS,
         **document_invariants.INVARIANTS,
+        **invoice_invariants.INVARIANTS,
         **governance_invariants.INVARIANTS,
     },
 )

@@ -23,5 +23,8 @@ Rules:
     records     what a document says, as frozen values
     ubl         UBL -> `Document`        totals  EN 16931 sums, recomputed
     epcis       EPCIS -> `EventDocument` trade   a folder of documents -> one `Trade`
+    sealing     a document sealed to one reader set
+    readers     a document sealed to named readers   keydata  what a contract judges of it
+    store       where sealed files lie
     check       the plain answers of `document check` and `event check`
 """

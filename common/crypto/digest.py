@@ -44,6 +44,9 @@ class Tag(enum.Enum):
     PROPOSAL_SIGNATURE = b"wutong/1/proposal-signature"
     VOTE = b"wutong/1/vote"
     CONTENT = b"wutong/1/content"
+    KEY_DATA_LEAF = b"wutong/1/key-data-leaf"
+    KEY_DATA_SALT = b"wutong/1/key-data-salt"
+    INVOICE = b"wutong/1/invoice"
 
 
 def sha256(data: bytes) -> bytes:

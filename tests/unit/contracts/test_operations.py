@@ -20,7 +20,7 @@ from common.ledger.compose import Author
 from common.ledger.identity import PARTY
 from common.transfer.machine import TRANSITIONS, Action, Role, TransferState, next_state
 from common.v1 import transfer_pb2 as common_pb
-from tests.kit import cast
+from tests.kit import cast, papers
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side, reason
 
@@ -78,6 +78,7 @@ BUSINESS: dict[str, tuple[str, Any]] = {
     "lift_hold": (
         "regulator", pb.LiftHold(subject_kind="lot", subject_id="lot-old", case_id="1"),
     ),
+    **papers.EXAMPLES,
 }  # fmt: skip
 ASSET: dict[str, tuple[str, Any]] = {
     "move_title": ("alice", MoveTitle(lot_id="lot-alice", receiver="bob", quantity=5)),
@@ -112,6 +113,7 @@ def pair() -> Pair:
     made.report("receipt-draft", "alice")
     made.hold("lot", "lot-old", "1")
     assert made.business.do("operator", propose_party=party(party_id="waiting")) is None
+    papers.prepared(made)
     made.carry()
     return made
 
@@ -307,6 +309,7 @@ WRONG: list[tuple[str, str, str, Any, Reason]] = [
      MoveTitle(lot_id="nothing", receiver="bob", quantity=1), CommonReason.NOT_FOUND),
     ("assetchain", "move_title", "alice",
      MoveTitle(lot_id="lot-alice", receiver="nobody", quantity=1), CommonReason.NOT_FOUND),
+    *papers.WRONG,
 ]  # fmt: skip
 
 
