@@ -34,6 +34,7 @@ from bizchain.contracts.documents.types import Document
 from bizchain.contracts.parties.types import Party, RoleGrant, User
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt
+from bizchain.paperclient import PaperClient
 from bizchain.statement import JournalBlock, Statement, balances_of, statement_of
 from bizchain.v1 import cash_service_pb2 as cash_pb
 from bizchain.v1 import document_service_pb2 as document_pb
@@ -49,7 +50,6 @@ from common.ledger.block import Event
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY
 from common.rpc.client import Found
-from common.rpc.council import CouncilClient
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
 from common.rpc.verifier import Outcome
 from common.transfer.pots import POT
@@ -66,7 +66,7 @@ class ProvenTrialBalance(NamedTuple):
     balances: Mapping[str, TrialBalance]
 
 
-class BusinessClient(CouncilClient):
+class BusinessClient(PaperClient):
     """Acts on the books and reads from them."""
 
     operation_type: ClassVar[type[Message]] = pb.Operation

@@ -6,6 +6,7 @@ from bizchain.chain import CHAIN
 from bizchain.contracts.cash import service as cash
 from bizchain.contracts.documents import service as documents
 from bizchain.contracts.governance import service as governance
+from bizchain.contracts.invoices import service as invoices
 from bizchain.contracts.parties import service as parties
 from bizchain.contracts.receipts import service as receipts
 from common.node.app import NodeApp
@@ -19,6 +20,7 @@ APP = NodeApp(
         receipts.SERVICE,
         cash.SERVICE,
         documents.SERVICE,
+        invoices.SERVICE,
         governance.SERVICE,
     ),
 )

@@ -12,6 +12,7 @@ from relay.cli import (
     chain,
     documents,
     governance,
+    invoice,
     keys,
     party,
     play,
@@ -32,6 +33,7 @@ def _root() -> typer.Typer:
     for module in (transfer, proof, audit, documents, keys):
         module.add(root)
     governance.add(root)
+    invoice.add(root)
     return root
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.lots.keys import LOT
 from bizchain.contracts.cash.keys import CASH
-from bizchain.contracts.documents.keys import DOCUMENT
+from bizchain.contracts.documents.keys import DOCUMENT, SEALED_DOCUMENT
+from bizchain.contracts.invoices.keys import INVOICE
 from bizchain.contracts.receipts.keys import RECEIPT
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
@@ -40,6 +41,8 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "receipt": (BUSINESS, RECEIPT, 1),
     "cash": (BUSINESS, CASH, 2),
     "document": (BUSINESS, DOCUMENT, 2),
+    "sealed-document": (BUSINESS, SEALED_DOCUMENT, 2),
+    "invoice": (BUSINESS, INVOICE, 2),
     "ballot": (BUSINESS, BALLOT, 1),
     "lot": (ASSET, LOT, 1),
     "holding": (ASSET, HOLDING, 2),
