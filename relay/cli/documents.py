@@ -16,7 +16,7 @@ from bizchain.documents.ubl import read_ubl
 from common.crypto.privatefile import read_private
 from common.crypto.sealing import KEY_BYTES, ReaderKey
 from common.errors import CommonReason, Refused
-from relay.cli import sealed
+from relay.cli import export, sealed
 from relay.cli.command import local_command, network_command, noun
 from relay.cli.output import Output, Record, clock_of, print_record, print_records, say
 from relay.cli.session import Session
@@ -35,6 +35,7 @@ def add(root: typer.Typer) -> None:
     network_command(documents, "record")(record)
     network_command(documents, "show")(show)
     sealed.add_to(documents)
+    export.add_to(documents)
     events = noun(root, "event", "Events of goods (EPCIS).")
     local_command(events, "check")(check_event_files)
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from lxml import etree
 from msgspec.structs import replace
 
+from bizchain.documents.camt import SPACE
 from bizchain.node import APP
 from bizchain.reasons import BusinessReason
 from common.crypto.keyfile import save_signing_key
 from common.crypto.pki import save_credential
 from common.errors import CommonReason, Refused
 from common.networkfile import save_network
-from relay.cli import invoice, sealed
+from relay.cli import cash, export, invoice, sealed
 from relay.cli.options import Options
 from relay.cli.output import Output
 from relay.cli.session import Session
@@ -117,6 +119,21 @@ async def test_an_invoice_is_sealed_read_matched_and_accepted(
     [listed] = await shell(invoice.list_invoices, SELLER)
     assert (listed["number"], listed["state"]) == ("INV-2025-0588", "ACCEPTED")
     assert len(await shell(sealed.list_documents, BUYER)) == 2
+
+
+async def test_postings_are_exported_as_a_notification(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(folder, capsys)
+    await shell(cash.deposit, BUYER, "120.50", "EUR", by=BANK, reference="SWIFT-77")
+    await shell(cash.pay, SELLER, "20.50", "EUR", reference="PO-1")
+    async with Session(Options(Output.JSON, folder / "network.toml")) as session:
+        capsys.readouterr()
+        await export.export_camt(session, BUYER, "EUR")
+    written = capsys.readouterr().out
+    root = etree.fromstring(written[written.index("<?xml") :].encode())
+    amounts = root.findall(".//c:Ntry/c:Amt", {"c": SPACE})
+    assert [amount.text for amount in amounts] == ["120.50", "20.50"]
 
 
 async def test_a_disputed_invoice_says_what_differs(

@@ -46,6 +46,7 @@ NOUNS = {
         "readers",
         "open",
         "list",
+        "export",
     },
     "event": {"check"},
     "governance": {"propose", "vote", "close", "show", "list", "in-force", "history"},
