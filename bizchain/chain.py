@@ -14,6 +14,8 @@ from bizchain.contracts.grades import invariants as grade_invariants
 from bizchain.contracts.grades import operations as grades
 from bizchain.contracts.incidents import invariants as incident_invariants
 from bizchain.contracts.incidents import operations as incidents
+from bizchain.contracts.invoices import invariants as invoice_invariants
+from bizchain.contracts.invoices import operations as invoices
 from bizchain.contracts.logistics import invariants as logistics_invariants
 from bizchain.contracts.logistics import operations as logistics
 from bizchain.contracts.parties import invariants as party_invariants
@@ -38,6 +40,7 @@ CHAIN = Chain(
         **receipts.OPERATIONS,
         **cash.OPERATIONS,
         **documents.OPERATIONS,
+        **invoices.OPERATIONS,
         **governance.OPERATIONS,
         **logistics.OPERATIONS,
         **incidents.OPERATIONS,
@@ -51,6 +54,7 @@ CHAIN = Chain(
         **receipt_invariants.INVARIANTS,
         **cash_invariants.INVARIANTS,
         **document_invariants.INVARIANTS,
+        **invoice_invariants.INVARIANTS,
         **governance_invariants.INVARIANTS,
         **logistics_invariants.INVARIANTS,
         **incident_invariants.INVARIANTS,

@@ -36,6 +36,7 @@ from bizchain.contracts.parties.types import Party, RoleGrant, User
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.goods_client import GoodsClient
+from bizchain.paperclient import PaperClient
 from bizchain.statement import JournalBlock, Statement, balances_of, statement_of
 from bizchain.v1 import cash_service_pb2 as cash_pb
 from bizchain.v1 import document_service_pb2 as document_pb
@@ -51,7 +52,6 @@ from common.ledger.block import Event
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY
 from common.rpc.client import Found
-from common.rpc.council import CouncilClient
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
 from common.rpc.verifier import Outcome
 from common.transfer.pots import POT
@@ -68,7 +68,7 @@ class ProvenTrialBalance(NamedTuple):
     balances: Mapping[str, TrialBalance]
 
 
-class BusinessClient(AuthorityClient, GoodsClient, CouncilClient):
+class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
     """Acts on the books and reads from them."""
 
     operation_type: ClassVar[type[Message]] = pb.Operation

@@ -9,6 +9,7 @@ from bizchain.contracts.documents import service as documents
 from bizchain.contracts.governance import service as governance
 from bizchain.contracts.grades import service as grades
 from bizchain.contracts.incidents import service as incidents
+from bizchain.contracts.invoices import service as invoices
 from bizchain.contracts.logistics import service as logistics
 from bizchain.contracts.parties import service as parties
 from bizchain.contracts.receipts import service as receipts
@@ -23,6 +24,7 @@ APP = NodeApp(
         receipts.SERVICE,
         cash.SERVICE,
         documents.SERVICE,
+        invoices.SERVICE,
         governance.SERVICE,
         logistics.SERVICE,
         incidents.SERVICE,

@@ -47,6 +47,9 @@ class Tag(enum.Enum):
     GOODS_ORIGIN = b"wutong/1/goods-origin"
     GOODS_EVENT = b"wutong/1/goods-event"
     KEY_POSSESSION = b"wutong/1/key-possession"
+    KEY_DATA_LEAF = b"wutong/1/key-data-leaf"
+    KEY_DATA_SALT = b"wutong/1/key-data-salt"
+    INVOICE = b"wutong/1/invoice"
 
 
 def sha256(data: bytes) -> bytes:

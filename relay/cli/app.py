@@ -14,6 +14,7 @@ from relay.cli import (
     event,
     goods,
     governance,
+    invoice,
     keys,
     party,
     play,
@@ -37,6 +38,7 @@ def _root() -> typer.Typer:
     governance.add(root)
     for module in (event, goods):
         module.add(root)
+    invoice.add(root)
     return root
 
 

@@ -16,6 +16,7 @@ from bizchain.documents.ubl import read_ubl
 from common.crypto.privatefile import read_private
 from common.crypto.sealing import KEY_BYTES, ReaderKey
 from common.errors import CommonReason, Refused
+from relay.cli import export, sealed
 from relay.cli.command import local_command, network_command, noun
 from relay.cli.output import Output, Record, clock_of, print_record, print_records, say
 from relay.cli.session import Session
@@ -33,6 +34,8 @@ def add(root: typer.Typer) -> None:
     local_command(documents, "check")(check_documents)
     network_command(documents, "record")(record)
     network_command(documents, "show")(show)
+    sealed.add_to(documents)
+    export.add_to(documents)
 
 
 def check_documents(output: Output, files: Files) -> None:
@@ -57,17 +60,17 @@ async def record(
     data = read_document(file)
     kind = read_ubl(data).kind
     signer = session.signer()
-    sealed = seal_document(
+    closed = seal_document(
         _reader(session).public_key, signer.party_id, document, data, secrets.token_bytes
     )
-    create_file(salt, sealed.salt)
+    create_file(salt, closed.salt)
     books = await session.signing_books()
     outcome = await books.record_document(
         document,
         kind,
-        sealed.commitment,
-        sealed.sealed_key_data,
-        sealed.sealed_content_key,
+        closed.commitment,
+        closed.sealed_key_data,
+        closed.sealed_content_key,
         subject,
     )
     session.show_outcome("bizchain", f"{kind} {document} is recorded", outcome)

@@ -18,8 +18,9 @@ from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
 from bizchain.contracts.authority.keys import CHANGE
 from bizchain.contracts.cash.keys import CASH
-from bizchain.contracts.documents.keys import DOCUMENT
+from bizchain.contracts.documents.keys import DOCUMENT, SEALED_DOCUMENT
 from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.invoices.keys import INVOICE
 from bizchain.contracts.logistics.keys import HANDOVER, HEAD
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from common.encoding import Canonical, decode
@@ -44,6 +45,8 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "receipt": (BUSINESS, RECEIPT, 1),
     "cash": (BUSINESS, CASH, 2),
     "document": (BUSINESS, DOCUMENT, 2),
+    "sealed-document": (BUSINESS, SEALED_DOCUMENT, 2),
+    "invoice": (BUSINESS, INVOICE, 2),
     "ballot": (BUSINESS, BALLOT, 1),
     "goods": (BUSINESS, HEAD, 1),
     "handover": (BUSINESS, HANDOVER, 1),

@@ -7,7 +7,9 @@ keys/authority-*.pem             the authority that signs TLS certificates
 keys/client-*.pem                the TLS credential of the command line
 keys/members/<member>-key.pem    governance keys
 keys/parties/<party>/<user>-key.pem   keys of users
+keys/parties/<party>/<user>-reading.key   what documents are sealed to
 keys/reader-key.pem              the key of the reader set of documents
+documents/                       sealed files, by their digest
 logs/<process>.log               what each process said
 cases/<number>/                  what each play of a case left behind
 """
@@ -38,6 +40,10 @@ class KeyFolder:
     def user(self, party_id: str, user_id: str) -> Path:
         """The key of a user of a party."""
         return self.path / "parties" / _checked(party_id) / f"{_checked(user_id)}-key.pem"
+
+    def reading(self, party_id: str, user_id: str) -> Path:
+        """The private key with which a user reads what is sealed to it."""
+        return self.path / "parties" / _checked(party_id) / f"{_checked(user_id)}-reading.key"
 
     @property
     def reader(self) -> Path:

@@ -242,6 +242,8 @@ def test_the_office_and_claims_are_all_that_is_never_graded() -> None:
         "post_event", "judge_overdue", "counter_report", "report_loss",
         "propose_handover", "accept_handover", "decline_handover",
         "propose_delivery", "accept_delivery", "decline_delivery",
+        "register_reading_key", "record_sealed_document", "grant_reading",
+        "match_invoice", "accept_invoice", "reject_invoice",
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from common.ledger.compose import Author
 from common.ledger.identity import PARTY
 from common.transfer.machine import TRANSITIONS, Action, Role, TransferState, next_state
 from common.v1 import transfer_pb2 as common_pb
-from tests.kit import authority, cast, logistics
+from tests.kit import authority, cast, logistics, papers
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side, reason
 
@@ -75,6 +75,7 @@ BUSINESS: dict[str, tuple[str, Any]] = {
     ),
     **logistics.EXAMPLES,
     **authority.EXAMPLES,
+    **papers.EXAMPLES,
 }  # fmt: skip
 ASSET: dict[str, tuple[str, Any]] = {
     "move_title": ("alice", MoveTitle(lot_id="lot-alice", receiver="bob", quantity=5)),
@@ -113,6 +114,7 @@ def pair() -> Pair:
     made.report("receipt-draft", "alice")
     made.hold("lot", "lot-old", "1")
     assert made.business.do("operator", propose_party=party(party_id="waiting")) is None
+    papers.prepared(made)
     made.carry()
     return made
 
@@ -308,6 +310,7 @@ WRONG: list[tuple[str, str, str, Any, Reason]] = [
      MoveTitle(lot_id="nothing", receiver="bob", quantity=1), CommonReason.NOT_FOUND),
     ("assetchain", "move_title", "alice",
      MoveTitle(lot_id="lot-alice", receiver="nobody", quantity=1), CommonReason.NOT_FOUND),
+    *papers.WRONG,
 ]  # fmt: skip
 
 

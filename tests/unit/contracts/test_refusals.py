@@ -23,13 +23,13 @@ from common.governance.types import Proposal
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import CommitTransfer, ReserveTransfer
 from relay.agreement import Agreement, Issue, agree_on_issue
-from tests.kit import authority, logistics
+from tests.kit import authority, logistics, papers
 from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
 
 Example = Callable[[Pair], Reason | None]
-EXAMPLES: dict[Reason, Example] = {}
+EXAMPLES: dict[Reason, Example] = {**papers.REFUSALS}
 
 
 def reaches(reason: Reason) -> Callable[[Example], Example]:
