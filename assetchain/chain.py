@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from assetchain.contracts.governance import invariants as governance_invariants
 from assetchain.contracts.governance import operations as governance
+from assetchain.contracts.grades import invariants as grade_invariants
+from assetchain.contracts.grades import operations as grades
 from assetchain.contracts.holdings import invariants as holding_invariants
 from assetchain.contracts.holdings import operations as holdings
 from assetchain.contracts.lots import invariants as lot_invariants
@@ -23,18 +25,26 @@ CHAIN = Chain(
     rules={
         **common_rules(holdings.pay_out_pot),
         **parties.OPERATIONS,
+        **grades.OPERATIONS,
         **lots.OPERATIONS,
         **holdings.OPERATIONS,
         **governance.OPERATIONS,
     },
     legs={**lots.LEGS, **holdings.LEGS},
-    messages={**parties.MESSAGES, **governance.MESSAGES},
+    messages={
+        **parties.MESSAGES,
+        **lots.MESSAGES,
+        **governance.MESSAGES,
+        **grades.MESSAGES,
+    },
     invariants={
         **TRANSFER_INVARIANTS,
         **party_invariants.INVARIANTS,
+        **grade_invariants.INVARIANTS,
         **lot_invariants.INVARIANTS,
         **holding_invariants.INVARIANTS,
         **governance_invariants.INVARIANTS,
     },
+    permit=grades.permit,
     obeys_holds_of_peer=True,
 )

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 import assetchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import Holding
-from assetchain.contracts.lots.keys import LOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
 from assetchain.contracts.lots.types import Lot
 from assetchain.v1 import holding_service_pb2 as holding_pb
 from assetchain.v1 import lot_service_pb2 as lot_pb
@@ -29,6 +29,7 @@ from assetchain.v1.lot_service_pb2_grpc import LotServiceStub
 from assetchain.v1.party_service_pb2_grpc import PartyServiceStub
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY, Party
+from common.ledger.impairment import ImpairmentNotice
 from common.rpc.client import Found
 from common.rpc.council import CouncilClient
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
@@ -102,3 +103,7 @@ class AssetClient(CouncilClient):
     async def holds(self, subject_kind: str, subject_id: str) -> Found[Holds]:
         """The holds on a subject; the value is None where there are none."""
         return await self.ledger.get(HOLD, HOLD.key(subject_kind, subject_id))
+
+    async def impairment(self, receipt_id: str) -> Found[ImpairmentNotice]:
+        """What is lost of the goods behind a receipt's lot; the value is None where nothing is."""
+        return await self.ledger.get(IMPAIRMENT, IMPAIRMENT.key(receipt_id))

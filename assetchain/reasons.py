@@ -15,6 +15,8 @@ class AssetReason(Reason):
     RECEIPT_HAS_LOT = (2002, Kind.EXISTS)
     FACTS_MISMATCH = (2003, Kind.INVALID)
 
+    GRADE_TOO_LOW = (2010, Kind.FORBIDDEN)
+
     INSUFFICIENT_UNITS = (2100, Kind.PRECONDITION, True)
     SAME_PARTY = (2101, Kind.INVALID)
 

@@ -19,6 +19,7 @@ from typing import ClassVar, NamedTuple
 from google.protobuf.message import Message
 
 import bizchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
+from bizchain.authority_client import AuthorityClient
 from bizchain.contracts.cash.keys import CASH, ISSUANCE
 from bizchain.contracts.cash.queries import schedule_of, trial_balance
 from bizchain.contracts.cash.types import (
@@ -34,6 +35,7 @@ from bizchain.contracts.documents.types import Document
 from bizchain.contracts.parties.types import Party, RoleGrant, User
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt
+from bizchain.goods_client import GoodsClient
 from bizchain.paperclient import PaperClient
 from bizchain.statement import JournalBlock, Statement, balances_of, statement_of
 from bizchain.v1 import cash_service_pb2 as cash_pb
@@ -66,7 +68,7 @@ class ProvenTrialBalance(NamedTuple):
     balances: Mapping[str, TrialBalance]
 
 
-class BusinessClient(PaperClient):
+class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
     """Acts on the books and reads from them."""
 
     operation_type: ClassVar[type[Message]] = pb.Operation
@@ -80,8 +82,13 @@ class BusinessClient(PaperClient):
         roles: Iterable[RoleGrant],
         users: Iterable[User],
         legal_entity_identifier: str = "",
+        identifiers: Mapping[str, str] | None = None,
+        documents: Sequence[bytes] = (),
     ) -> Outcome:
-        """By an administrator (the maker): a new party, until another one approves it."""
+        """By an administrator (the maker): a new party, until another one approves it.
+
+        `identifiers` are further ones, scheme -> text: USCC, GLN. `documents` are SHA-256 hashes.
+        """
         return await self.act(
             propose_party=pb.ProposeParty(
                 party_id=party_id,
@@ -92,6 +99,11 @@ class BusinessClient(PaperClient):
                     for grant in roles
                 ],
                 users=[pb.User(user_id=user.user_id, public_key=user.public_key) for user in users],
+                identifiers=[
+                    pb.PartyIdentifier(scheme=scheme, value=value)
+                    for scheme, value in (identifiers or {}).items()
+                ],
+                documents=documents,
             )
         )
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from bizchain.chain import CHAIN
+from bizchain.contracts.authority import service as authority
 from bizchain.contracts.cash import service as cash
 from bizchain.contracts.documents import service as documents
 from bizchain.contracts.governance import service as governance
+from bizchain.contracts.grades import service as grades
+from bizchain.contracts.incidents import service as incidents
 from bizchain.contracts.invoices import service as invoices
+from bizchain.contracts.logistics import service as logistics
 from bizchain.contracts.parties import service as parties
 from bizchain.contracts.receipts import service as receipts
 from common.node.app import NodeApp
@@ -22,5 +26,9 @@ APP = NodeApp(
         documents.SERVICE,
         invoices.SERVICE,
         governance.SERVICE,
+        logistics.SERVICE,
+        incidents.SERVICE,
+        authority.SERVICE,
+        grades.SERVICE,
     ),
 )

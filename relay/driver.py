@@ -28,10 +28,15 @@ from relay.inputs import Answered, Input, Package, PackageReceived
 from relay.journal import Journal
 from relay.ledgers import ChainLedger
 from relay.reconciler import Reconciler
+from relay.reconciler.packages import DEADLINE_AHEAD_MS_MAX
 from relay.reconciler.transfers import Stage, Transfer
 from relay.watcher import watch_for_ever
 
 __all__ = ["RelayDriver"]
+
+DEADLINE_MAX_READ_MS = 60_000
+DEADLINE_SLACK_MS = 60_000
+"""A chain judges by the time of a later block; what lies this little too far may fit by then."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +66,8 @@ class RelayDriver:
         self._kept: list[asyncio.Future[None]] = []
         self._waiting_for: dict[bytes, list[asyncio.Future[None]]] = {}
         self._scanning: dict[str, bool] = {}
+        self._deadline_max_ms: dict[str, int] = {}
+        self._read_again_unix_ms: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
@@ -89,16 +96,22 @@ class RelayDriver:
 
     # --- for the service -------------------------------------------------------------------------
 
+    @property
+    def deadline_ahead_ms(self) -> int:
+        """How far ahead a new deadline may lie, as far as the rules of the chains are known."""
+        known = [most + DEADLINE_SLACK_MS for most in self._deadline_max_ms.values()]
+        return min([DEADLINE_AHEAD_MS_MAX, *known])
+
     def give(self, *inputs: Input) -> None:
         """Inputs for the next round."""
         self._inputs += inputs
         self._filled.set()
 
-    async def hand_over(self, transfer_id: bytes, package: Package) -> None:
-        """Take a package on. It is durable when this returns."""
+    async def hand_over(self, transfer_id: bytes, package: Package, caller: str) -> None:
+        """Take a package of a caller on. It is durable when this returns."""
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kept.append(kept)
-        self.give(PackageReceived(transfer_id, package))
+        self.give(PackageReceived(transfer_id, package, caller))
         await kept
 
     async def until_ended(self, transfer_id: bytes) -> Transfer:
@@ -193,10 +206,18 @@ class RelayDriver:
             self.give(await ledger.view())
             async for page in ledger.open_transfers():
                 self.give(page)
+            await self._read_deadline_max(ledger)
         except Refused as refused:
             _log.warning("a chain cannot be read now", chain=ledger.name, why=str(refused))
         finally:
             self._scanning[ledger.name] = False
+
+    async def _read_deadline_max(self, ledger: ChainLedger) -> None:
+        """Now and then: members vote on it."""
+        now = self.now_unix_ms()
+        if now >= self._read_again_unix_ms.get(ledger.name, 0):
+            self._deadline_max_ms[ledger.name] = await ledger.deadline_max_ms()
+            self._read_again_unix_ms[ledger.name] = now + DEADLINE_MAX_READ_MS
 
     async def _fetch(self, ledger: ChainLedger, transfer_ids: Sequence[bytes]) -> None:
         self.give(await ledger.fetch(transfer_ids))

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from google.protobuf.message import Message
 
-from relay.inputs import Ending, Package
+from relay.inputs import Ending, Package, Voice
 
 __all__ = [
     "Changed",
@@ -34,11 +34,13 @@ __all__ = [
 class Operation(NamedTuple):
     """One unsigned operation: the name of its field in the chain's `Operation`, and its message.
 
-    A message may hold a secret, so it shows in no representation.
+    A message may hold a secret, so it shows in no representation; and then `not_after_unix_ms` is
+    when it must not be sent any more, for the first time or again. 0 where it may be sent any time.
     """
 
     kind: str
     payload: Message
+    not_after_unix_ms: int = 0
 
     def __repr__(self) -> str:
         return f"Operation({self.kind})"
@@ -49,11 +51,16 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KeepPackage:
-    """Keep what was handed over, its secret sealed. Replaces the package kept before."""
+    """Keep what was handed over, its secret sealed. Replaces what was kept before.
+
+    `voices` are all signatures, of which those in the package have their turn.
+    """
 
     transfer_id: bytes
     package: Package
     received_unix_ms: int
+    voices: tuple[Voice, ...] = ()
+    opened_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +95,21 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Send these operations to `chain`, in this order. Answered under `number`."""
+    """Send these operations to `chain`, in this order. Answered under `number`.
+
+    What is tried again is not tried after an operation's `not_after_unix_ms`: that one is answered
+    as OUTCOME_UNKNOWN, and the others as ever.
+    """
 
     chain: str
     number: int
     operations: tuple[Operation, ...]
+
+    @property
+    def not_after_unix_ms(self) -> int:
+        """That of the operation which must be given up first; 0 where there is no such."""
+        bounds = [one.not_after_unix_ms for one in self.operations if one.not_after_unix_ms]
+        return min(bounds, default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ __all__ = [
     "SeenMessage",
     "SeenRecord",
     "TransferRow",
+    "Voice",
 ]
 
 
@@ -74,6 +75,18 @@ class Package(Canonical, frozen=True):
 
     def __repr__(self) -> str:
         return f"Package(terms={len(self.terms)} bytes, secret={'held' if self.secret else 'none'})"
+
+
+class Voice(Canonical, frozen=True):
+    """What one caller handed over that was signed, free of contradiction.
+
+    `caller` is whom its certificate names; empty where there is none.
+    """
+
+    caller: str
+    follower_consents: tuple[Consent, ...]
+    decider_consents: tuple[Consent, ...]
+    decline: Consent | None
 
 
 class Ending(Canonical, frozen=True):
@@ -192,16 +205,22 @@ class PackageReceived:
 
     transfer_id: bytes
     package: Package
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A transfer as the journal kept it; `ending` where it ended. Comes before all other inputs."""
+    """A transfer as the journal kept it; `ending` where it ended. Comes before all other inputs.
+
+    `opened_by` is the caller whose place it takes.
+    """
 
     transfer_id: bytes
     package: Package
     received_unix_ms: int
     ending: Ending | None
+    voices: tuple[Voice, ...] = ()
+    opened_by: str = ""
 
 
 class OperationResult(NamedTuple):

@@ -4,7 +4,8 @@
       journal/            LMDB, every write synced before it returns; one row for each transfer
       journal.lock        held while the journal is open
 
-A row holds the package, when it came, and, once the transfer has ended, how. The secret in it is
+A row holds the package, what was signed by whom it was handed over, when it came and whose place it
+takes, and, once the transfer has ended, how. The secret in it is
 sealed with the relay's own key, in the context of its transfer, and is gone from the row once the
 transfer has ended. Losing the journal loses time and, of transfers whose secret nobody else holds,
 the chance to commit: they expire. It loses nothing that is decided.
@@ -30,12 +31,12 @@ from common.encoding import Canonical, decode, encode
 from common.errors import CommonReason, Refused, StorageFailed
 from common.storage.environment import Environment, put_rows
 from common.storage.ports import Row
-from relay.effects import DropTransfer, Entry
-from relay.inputs import Ending, Package, Recovered
+from relay.effects import DropTransfer, Entry, KeepPackage
+from relay.inputs import Ending, Package, Recovered, Voice
 
 __all__ = ["Journal", "LmdbJournal", "MemoryJournal"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAP_BYTES_MAX = 16 * 1024**3
 MAP_BYTES_START = 16 * 1024**2
 LOCK_FILE = "journal.lock"
@@ -69,7 +70,9 @@ class JournalRow(Canonical, frozen=True):
 
     version: int
     received_unix_ms: int
+    opened_by: str
     package: Package
+    voices: tuple[Voice, ...]
     ending: Ending | None
 
 
@@ -89,8 +92,13 @@ class _Codec:
             nonce = self._random_bytes(NONCE_BYTES)
             sealed = seal(self._key, package.secret, _context(entry.transfer_id), nonce)
             package = replace(package, secret=sealed)
-        ending = getattr(entry, "ending", None)
-        return key, encode(JournalRow(FORMAT_VERSION, entry.received_unix_ms, package, ending))
+        if isinstance(entry, KeepPackage):
+            opened_by, voices, ending = entry.opened_by, entry.voices, None
+        else:
+            opened_by, voices, ending = "", (), entry.ending
+        received = entry.received_unix_ms
+        row = JournalRow(FORMAT_VERSION, received, opened_by, package, voices, ending)
+        return key, encode(row)
 
     def recovered(self, rows: Iterable[tuple[bytes, bytes]]) -> list[Recovered]:
         found = [self._recovered(key[1:], value) for key, value in rows]
@@ -104,11 +112,16 @@ class _Codec:
                 secret = unseal(self._key, package.secret, _context(transfer_id))
                 package = replace(package, secret=secret)
         except Refused as refused:
-            message = f"journal: transfer {transfer_id.hex()}: {refused}"
+            message = (
+                f"journal: transfer {transfer_id.hex()} is damaged, or not of format"
+                f" {FORMAT_VERSION}: {refused}"
+            )
             raise StorageFailed(message) from refused
         if row.version != FORMAT_VERSION:
             raise StorageFailed(f"journal: format {row.version} is unknown")
-        return Recovered(transfer_id, package, row.received_unix_ms, row.ending)
+        return Recovered(
+            transfer_id, package, row.received_unix_ms, row.ending, row.voices, row.opened_by
+        )
 
 
 class LmdbJournal:

@@ -3,7 +3,8 @@
 A `ChainLedger` carries out what the reconciler asks of one chain, and gives back inputs that were
 judged on the way (`relay.verifier`): an answer that is untrue makes the client ask another node.
 
-    books = GrpcLedger(LedgerClient(network, "bizchain", credential), Operation)
+    client = LedgerClient(network, "bizchain", credential)
+    books = GrpcLedger("bizchain", client, Operation, now_unix_ms)
     await books.submit([Operation("import_header", payload)])
     async for block in books.watch():
         ...
@@ -12,19 +13,22 @@ judged on the way (`relay.verifier`): an answer that is untrue makes the client 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from google.protobuf.message import Message
 
-from common.errors import Refused, TransferReason
+from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.genesis import Genesis
+from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
+from common.ledger.versions import LATEST, PARAMETER, VERSION, version_key
 from common.rpc.asker import CALL_SECONDS
-from common.rpc.client import LedgerClient
+from common.rpc.client import VALID_MS, LedgerClient
+from common.rpc.verifier import Outcome
 from common.v1 import ledger_service_pb2 as pb
-from relay.dossier.assembly import record_in
-from relay.dossier.contents import DossierRecord
+from relay.dossier.assembly import party_in, record_in
+from relay.dossier.contents import DossierRecord, PartyProof
 from relay.effects import Operation
 from relay.inputs import (
     ChainView,
@@ -50,7 +54,10 @@ class ChainLedger(Protocol):
     name: str
 
     async def submit(self, operations: Sequence[Operation]) -> list[OperationResult]:
-        """Send the operations, in order. Their results; raises where there is none for any."""
+        """Send the operations, in order. Their results; raises where there is none for any.
+
+        One that has no result by its `not_after_unix_ms` is not sent again and is OUTCOME_UNKNOWN.
+        """
         ...
 
     async def view(self) -> ChainView:
@@ -77,18 +84,41 @@ class ChainLedger(Protocol):
         """The genesis of the pinned chain id."""
         ...
 
+    async def deadline_max_ms(self) -> int:
+        """How far ahead the chain lets a deadline lie now: by vote, or its genesis."""
+        ...
+
     async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
         """The record of a transfer in a final block, ready for a dossier."""
         ...
 
+    async def party(self, party_id: str, min_height: int) -> PartyProof | None:
+        """A party as it stands in a final block not below `min_height`. None: there is none."""
+        ...
+
+
+_GIVEN_UP = OperationResult(
+    CommonReason.OUTCOME_UNKNOWN, "given up: too near the deadline to send a secret", 0
+)
+
 
 class GrpcLedger:
-    """`ChainLedger` over the nodes of a chain. `operation_type` is the chain's `Operation`."""
+    """`ChainLedger` over the nodes of a chain. `operation_type` is the chain's `Operation`.
 
-    def __init__(self, name: str, client: LedgerClient, operation_type: type[Message]) -> None:
+    `now_unix_ms` is the clock deadlines were judged by.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: LedgerClient,
+        operation_type: type[Message],
+        now_unix_ms: Callable[[], int],
+    ) -> None:
         self.name = name
         self._client = client
         self._operation_type = operation_type
+        self._now_unix_ms = now_unix_ms
         self._verifier = ChainVerifier(name, client.verifier)
 
     async def close(self) -> None:
@@ -99,12 +129,23 @@ class GrpcLedger:
 
     async def submit(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """See `ChainLedger.submit`. The client's stream keeps their order, and tries again."""
-        composed = [
-            self._client.prepare_unsigned(self._operation_type(**{one.kind: one.payload}))
-            for one in operations
-        ]
-        outcomes = await self._client.send_many(composed, seconds=SUBMIT_SECONDS)
-        return [OperationResult(one.reason, one.message, one.height) for one in outcomes]
+        return list(await asyncio.gather(*(self._send(one) for one in operations)))
+
+    async def _send(self, operation: Operation) -> OperationResult:
+        """Neither the client nor a node that has it may bring it into a block too late."""
+        message = self._operation_type(**{operation.kind: operation.payload})
+        if not operation.not_after_unix_ms:
+            composed = self._client.prepare_unsigned(message)
+            return _result(await self._client.send(composed, seconds=SUBMIT_SECONDS))
+        left_ms = operation.not_after_unix_ms - self._now_unix_ms()
+        if left_ms <= 0:
+            return _GIVEN_UP
+        composed = self._client.prepare_unsigned(message, valid_ms=min(left_ms, VALID_MS))
+        try:
+            async with asyncio.timeout(left_ms / 1_000):
+                return _result(await self._client.send(composed, seconds=SUBMIT_SECONDS))
+        except TimeoutError:
+            return _GIVEN_UP
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -175,8 +216,32 @@ class GrpcLedger:
         """See `ChainLedger.genesis`."""
         return await self._client.genesis()
 
+    async def deadline_max_ms(self) -> int:
+        """See `ChainLedger.deadline_max_ms`. Read as `common.ledger.versions.in_force` does."""
+        name = "deadline_max_ms"
+        latest = await self._client.get(LATEST, LATEST.key(PARAMETER, name))
+        height = latest.block.height
+        begins = latest.value.activation_height if latest.value else 0
+        while begins:
+            found = await self._client.get(VERSION, version_key(PARAMETER, name, begins))
+            if found.value is None:
+                raise Refused(CommonReason.NOT_FOUND, f"{self.name} lacks a version it names")
+            if begins <= height:
+                return found.value.value
+            begins = found.value.previous_height
+        return (await self._client.genesis()).parameters.deadline_max_ms
+
     async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
         """See `ChainLedger.record`."""
         block = await self._client.block(height)
         certified = block.certified
         return record_in(transfer_id, certified.header, certified.certificate, block.leaves)
+
+    async def party(self, party_id: str, min_height: int) -> PartyProof | None:
+        """See `ChainLedger.party`."""
+        found = await self._client.get(PARTY, PARTY.key(party_id), min_height=min_height)
+        return party_in(found.evidence)
+
+
+def _result(outcome: Outcome) -> OperationResult:
+    return OperationResult(outcome.reason, outcome.message, outcome.height)

@@ -49,12 +49,13 @@ class RelayProcess:
         self.settings = settings
         self._opened = opened
         self._care: asyncio.Task[None] | None = None
+        clock = system_clock()
         kinds: dict[str, type[Message]] = {
             business.name: BusinessOperation,
             asset.name: AssetOperation,
         }
         self._ledgers = {
-            name: GrpcLedger(name, LedgerClient(network, name, opened.credential), kind)
+            name: GrpcLedger(name, LedgerClient(network, name, opened.credential), kind, clock)
             for name, kind in kinds.items()
         }
         plans = (
@@ -63,7 +64,7 @@ class RelayProcess:
         )
         self.reconciler = Reconciler(plans, settings.policy, _random.randint)
         self._driver = RelayDriver(
-            self.reconciler, opened.journal, self._ledgers, system_clock(), settings.tick_ms
+            self.reconciler, opened.journal, self._ledgers, clock, settings.tick_ms
         )
         self._server = RpcServer(
             opened.credential, network.authority_pem, network.name, DOMAIN, self._driver.fail

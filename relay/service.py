@@ -3,26 +3,33 @@
 
 What a relay says of a transfer is what both chains have proven to it. It is no authority: whoever
 needs certainty asks the chains, or takes the dossier.
+
+Whoever has a certificate of the network may ask, and is shown what the chains show everybody: the
+operations in their blocks hold terms, openings and consents in the clear. The opening of a leg that
+its chain was not shown, so its price and quantity, is known to this relay alone, and it keeps it to
+itself. A refusal is told in the chain's words, which may say an amount.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from msgspec.structs import replace
+
 from common.crypto.digest import DIGEST_BYTES
 from common.errors import CommonReason, Refused, TransferReason
-from common.ledger.genesis import Genesis
-from common.transfer.machine import Outcome, Role, outcome_of
+from common.rpc.callers import caller_of
+from common.transfer.machine import Outcome, Role, TransferState, outcome_of
 from common.transfer.terms import transfer_id_of
-from relay.dossier.assembly import assemble
-from relay.dossier.contents import DossierRecord
+from relay.dossier.assembly import ChainProofs, assemble, leg_owners
 from relay.driver import RelayDriver
-from relay.inputs import TransferRow
+from relay.inputs import Package, TransferRow
 from relay.metrics import facts_of
 from relay.reconciler.explain import explain
-from relay.reconciler.packages import check_deadline, check_package, package_from
+from relay.reconciler.packages import check_begins, check_deadline, check_package, package_from
 from relay.reconciler.transfers import Stage, Transfer
 from relay.v1 import relay_service_pb2 as pb
 from relay.v1.relay_service_pb2_grpc import RelayServiceServicer
@@ -48,6 +55,7 @@ class RelayService(RelayServiceServicer):
         self._driver = driver
         self._reconciler = driver.reconciler
         self._chain_ids = chain_ids
+        self._beginning: Counter[str] = Counter()
         self._business = business
         self._asset = asset
 
@@ -59,13 +67,34 @@ class RelayService(RelayServiceServicer):
         """Judge the package at the door, and answer once it is durable."""
         package = package_from(request.package)
         terms = check_package(package, self._chain_ids)
-        check_deadline(terms, self._driver.now_unix_ms())
         transfer_id = transfer_id_of(terms)
-        limit = self._reconciler.policy.open_transfers_max
-        if self._reconciler.open_count >= limit:
-            raise Refused(CommonReason.BUSY, f"this relay has {limit} transfers open already")
-        await self._driver.hand_over(transfer_id, package)
+        caller = caller_of(context).identity.uri
+        if not self._reconciler.begins(transfer_id):
+            await self._driver.hand_over(transfer_id, package, caller)
+            return pb.StartTransferResponse(transfer_id=transfer_id)
+        check_begins(package)
+        check_deadline(terms, self._driver.now_unix_ms(), self._driver.deadline_ahead_ms)
+        self._check_room(caller)
+        self._beginning[caller] += 1
+        try:
+            await self._driver.hand_over(transfer_id, package, caller)
+        finally:
+            self._beginning -= Counter((caller,))
         return pb.StartTransferResponse(transfer_id=transfer_id)
+
+    def _check_room(self, caller: str) -> None:
+        """Refuse one more new transfer, of this caller or of all. Raises `Refused(BUSY)`.
+
+        Those that are about to be durable count, and for a moment twice.
+        """
+        policy = self._reconciler.policy
+        own = self._reconciler.open_of(caller) + self._beginning[caller]
+        if own >= policy.open_transfers_of_caller_max:
+            raise Refused(CommonReason.BUSY, f"{caller} has {own} transfers open here already")
+        if self._reconciler.open_count + self._beginning.total() >= policy.open_transfers_max:
+            raise Refused(
+                CommonReason.BUSY, f"{policy.open_transfers_max} transfers are open here already"
+            )
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -144,18 +173,24 @@ class RelayService(RelayServiceServicer):
         if not transfer.terms_bytes:
             raise Refused(CommonReason.NOT_READY, "the terms were not read yet; ask again")
         follower, decider = await asyncio.gather(
-            self._side(transfer, transfer.follower_chain, transfer.follower_heights),
-            self._side(transfer, transfer.decider_chain, transfer.decider_heights),
+            self._side(transfer, Role.FOLLOWER),
+            self._side(transfer, Role.DECIDER),
         )
-        dossier = assemble(transfer.terms_bytes, transfer.package, follower, decider)
+        dossier = assemble(transfer.terms_bytes, _public(transfer), follower, decider)
         return pb.GetDossierResponse(dossier=dossier)
 
-    async def _side(
-        self, transfer: Transfer, chain: str, heights: Sequence[int]
-    ) -> tuple[Genesis, list[DossierRecord]]:
+    async def _side(self, transfer: Transfer, role: str) -> ChainProofs:
+        """What one chain proves: the records, and its leg's owners as they stand after them."""
+        follows = role == Role.FOLLOWER
+        chain = transfer.follower_chain if follows else transfer.decider_chain
+        heights = transfer.follower_heights if follows else transfer.decider_heights
         ledger = self._driver.ledgers[chain]
         records = [await ledger.record(transfer.transfer_id, height) for height in heights]
-        return await ledger.genesis(), records
+        newest = max(heights, default=0)
+        owners = leg_owners(chain, transfer.flow, role, _public(transfer))
+        read = {owner: await ledger.party(owner, newest) for owner in owners}
+        parties = {owner: proof for owner, proof in read.items() if proof is not None}
+        return ChainProofs(await ledger.genesis(), records, parties)
 
     # --- finding ---------------------------------------------------------------------------------
 
@@ -200,6 +235,24 @@ def _read(rows: Mapping[str, TransferRow], chains: Sequence[str]) -> Transfer:
     if transfer.follower is not None and outcome_of(transfer.follower.record) is not Outcome.NONE:
         transfer.stage = Stage.ENDED
     return transfer
+
+
+def _public(transfer: Transfer) -> Package | None:
+    """Of what was handed over, that which a block of its chain holds as well."""
+    package = transfer.package
+    if package is None:
+        return None
+    if not _was_opened(transfer.follower_state, transfer.follower_heights):
+        package = replace(package, follower_opening=None, follower_consents=())
+    if not _was_opened(transfer.decider_state, transfer.decider_heights):
+        package = replace(package, decider_opening=None, decider_consents=())
+    return package
+
+
+def _was_opened(state: str, heights: Sequence[int]) -> bool:
+    """Whether a chain was shown its leg: an ABORT alone, a tombstone, needs no opening."""
+    undone = (TransferState.ABORTED, TransferState.RELEASED)
+    return bool(heights) and (state not in undone or len(heights) > 1)
 
 
 def _message(transfer: Transfer) -> pb.Transfer:

@@ -45,6 +45,8 @@ class RelaySettings(BaseSettings):
     heartbeat_ms: int = Field(8_000, ge=1_000, le=20_000)
     secret_guard_ms: int = Field(5_000, ge=0, le=600_000)
     patience_ms: int = Field(3_000, ge=0, le=60_000)
+    open_transfers_of_caller_max: int = Field(10_000, ge=1, le=100_000)
+    """Open transfers a relay carries for one certificate's name."""
     batches_in_flight_max: int = Field(1, ge=1, le=16)
     """Batches a chain is given at a time. While one is decided the next one gathers: with more the
     batches are smaller, and each costs every node a block."""
@@ -68,6 +70,7 @@ class RelaySettings(BaseSettings):
             heartbeat_ms=self.heartbeat_ms,
             secret_guard_ms=self.secret_guard_ms,
             patience_ms=self.patience_ms,
+            open_transfers_of_caller_max=self.open_transfers_of_caller_max,
             batches_in_flight_max=self.batches_in_flight_max,
         )
 

@@ -23,6 +23,7 @@ Rules:
     records     what a document says, as frozen values
     ubl         UBL -> `Document`        totals  EN 16931 sums, recomputed
     epcis       EPCIS -> `EventDocument` trade   a folder of documents -> one `Trade`
+    feed        EPCIS -> what is posted of the goods of one receipt
     sealing     a document sealed to one reader set
     readers     a document sealed to named readers   keydata  what a contract judges of it
     export      UBL 2.1 invoice, CSV                  camt     ISO 20022 notification of postings

@@ -75,7 +75,10 @@ _EPCIS_PREFIX: Final = re.compile(r"(?:epcis:|https://[^ ]{1,100}/epcis/)(?=[A-Z
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `identifiers` are all its EPCs, parents and inputs and outputs included."""
+    """One event. `identifiers` are all its EPCs, parents and inputs and outputs included.
+
+    `alarms` name what sensors reported as an exception: "Temperature ALARM_CONDITION".
+    """
 
     kind: str
     id: str | None
@@ -90,6 +93,8 @@ class Event:
     biz_location: str | None
     transactions: tuple[tuple[str, str], ...]
     declares_error: bool
+    has_sensors: bool
+    alarms: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,8 @@ class _Reader:
             biz_location=_place(fields, "bizLocation"),
             transactions=tuple(_transactions(fields, where)),
             declares_error="errorDeclaration" in fields,
+            has_sensors=bool(fields.get("sensorElementList")),
+            alarms=tuple(dict.fromkeys(_alarms(fields, where))),
         )
         if kind not in EVENT_KINDS:
             self._remark("EVENT-TYPE", f"{where} is of the extension type {kind}")
@@ -356,3 +363,13 @@ def _transactions(fields: dict[str, Any], where: str) -> Iterator[tuple[str, str
     for value in _list(fields, "bizTransactionList", where):
         entry = _object(value, f"{where}: bizTransactionList")
         yield _term(_text(entry, "type")) or "", _text(entry, "bizTransaction") or ""
+
+
+def _alarms(fields: dict[str, Any], where: str) -> Iterator[str]:
+    for value in _list(fields, "sensorElementList", where):
+        element = _object(value, f"{where}: sensorElementList")
+        for entry in _list(element, "sensorReport", where):
+            report = _object(entry, f"{where}: sensorReport")
+            exception = _text(report, "exception")
+            if exception is not None:
+                yield f"{_text(report, 'type') or 'sensor'} {exception}"

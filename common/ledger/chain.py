@@ -174,6 +174,14 @@ class LegRules(Generic[C]):
     can_decline: bool = True
 
 
+def found_nothing(_: State, __: Genesis) -> None:
+    """No rows of the chain's own follow from its genesis."""
+
+
+def permit_all(_: Context, __: str, ___: str) -> None:
+    """No grade restricts anybody on this chain."""
+
+
 class Violation(NamedTuple):
     """A broken invariant: its number in the business rules, and what was seen."""
 
@@ -197,3 +205,7 @@ class Chain:
     invariants: Mapping[str, Invariant] = field(default_factory=dict)
     obeys_holds_of_peer: bool = False
     """True where holds come from the other chain: new moves then need a fresh header of it."""
+    permit: Callable[[Context, str, str], None] = permit_all
+    """Judges (party, kind of operation or flow) by the party's grade. Raises `Refused`."""
+    found: Callable[[State, Genesis], None] = found_nothing
+    """Writes the chain's own rows that follow from the genesis. Raises `Refused` for a bad one."""

@@ -12,6 +12,7 @@ import re
 from common.deadline import UNIX_MS_MAX, expired
 from common.encoding import Canonical
 from common.errors import CommonReason, Refused
+from common.identifiers import is_lei
 from common.ledger.state import Commitment, Reader, Table
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "active_party",
     "check_identifier",
     "check_party",
+    "is_payable",
     "party_of",
+    "payable_party",
     "signer_roles",
 ]
 
@@ -46,14 +49,17 @@ PUBLIC_KEY_BYTES = 32
 
 _PARTY_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,39}\Z")
 _LONG_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,63}\Z")
-_LEGAL_ENTITY_IDENTIFIER = re.compile(r"[0-9A-Z]{18}[0-9]{2}\Z")
 
 
 class PartyStatus:
-    """States of a party. PROPOSED awaits its checker; CLOSED starts nothing new."""
+    """States of a party. PROPOSED awaits its checker; CLOSED starts nothing new.
+
+    SUSPENDED signs nothing, but is paid and has what is decided settled: it may come back.
+    """
 
     PROPOSED = "proposed"
     ACTIVE = "active"
+    SUSPENDED = "suspended"
     CLOSED = "closed"
 
 
@@ -101,7 +107,7 @@ def check_party(party: Party) -> None:
     if not 1 <= len(party.name) <= NAME_CHARACTERS_MAX:
         raise _invalid("a party's name has 1 to 140 characters")
     identifier = party.legal_entity_identifier
-    if identifier and not _is_legal_entity_identifier(identifier):
+    if identifier and not is_lei(identifier):
         raise _invalid("the legal entity identifier fails its check digits (ISO 17442)")
     roles = [grant.role for grant in party.roles]
     if not roles or len(set(roles)) != len(roles) or not set(roles) <= set(ROLES):
@@ -131,6 +137,19 @@ def active_party(state: Reader, party_id: str) -> Party:
     return party
 
 
+def is_payable(party: Party | None) -> bool:
+    """Whether value can be credited to this party: it is active, or suspended for a time."""
+    return party is not None and party.status in {PartyStatus.ACTIVE, PartyStatus.SUSPENDED}
+
+
+def payable_party(state: Reader, party_id: str) -> Party:
+    """The party with this id. Raises `Refused(NOT_FOUND)` unless it can be paid."""
+    party = party_of(state, party_id)
+    if party is None or not is_payable(party):
+        raise Refused(CommonReason.NOT_FOUND, f"there is no party {party_id} that can be paid")
+    return party
+
+
 def signer_roles(
     state: Reader, party_id: str, public_key: bytes, time_unix_ms: int
 ) -> frozenset[str]:
@@ -148,13 +167,6 @@ def signer_roles(
     return frozenset(
         [grant.role for grant in party.roles if not expired(time_unix_ms, grant.until_unix_ms)]
     )
-
-
-def _is_legal_entity_identifier(text: str) -> bool:
-    """ISO 17442 with the ISO 7064 MOD 97-10 check digits: letters count as 10 to 35."""
-    if _LEGAL_ENTITY_IDENTIFIER.match(text) is None:
-        return False
-    return int("".join(str(int(character, 36)) for character in text)) % 97 == 1
 
 
 def _invalid(message: str) -> Refused:

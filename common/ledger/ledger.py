@@ -155,7 +155,7 @@ class Ledger:
         check_genesis(genesis)
         raw = store.get(META_ROW)
         if raw is None:
-            _install(genesis, store, further_rows)
+            _install(chain, genesis, store, further_rows)
             raw = store.get(META_ROW)
         assert raw is not None
         meta = decode_trusted(Meta, raw)
@@ -432,12 +432,13 @@ class _Buckets:
 
 
 def _install(
-    genesis: Genesis, store: StateStore, further_rows: Iterable[tuple[bytes, bytes]]
+    chain: Chain, genesis: Genesis, store: StateStore, further_rows: Iterable[tuple[bytes, bytes]]
 ) -> None:
     """Write height 0: the genesis state, its header, nothing else."""
     state = State(store)
     for party in genesis.parties:
         state.put(PARTY, PARTY.key(party.party_id), party)
+    chain.found(state, genesis)
     rows = [(key, after) for key, _, after in state.take_changes() if after is not None]
     rows = sorted([*rows, *further_rows])
     multiset = Multiset()

@@ -134,6 +134,8 @@ def judge(context: Context, transaction: Transaction) -> object:
     admit(context, transaction)
     identify(context, transaction)
     rule = context.chain.rules[transaction.kind]
+    if transaction.sender:
+        context.chain.permit(context, transaction.sender, transaction.kind)
     context.state.writable = False
     try:
         return rule.check(context, transaction.payload)

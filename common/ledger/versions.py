@@ -31,6 +31,7 @@ __all__ = [
     "latest_of",
     "parameter_in_force",
     "version_at",
+    "version_key",
 ]
 
 PARAMETER = "parameter"

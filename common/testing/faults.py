@@ -59,6 +59,8 @@ class Faults:
         random = self._world.random
         cluster = random.choice(self._clusters)
         names = [place.name for place in cluster.nodes.values()]
+        if len(names) == 1:
+            return
         random.shuffle(names)
         shape = random.randrange(3)
         if shape == 2:

@@ -89,6 +89,7 @@ def checked_leg(
     owners = rules.owners(leg)
     _check_consents(context, transfer_id, owners, consents)
     for owner in owners:
+        context.chain.permit(context, owner, terms.flow)
         used = context.state.get(HASH_LOCK, HASH_LOCK.key(owner, terms.hash_lock))
         if used is not None:
             raise Refused(TransferReason.HASH_LOCK_USED, f"{owner} has used this hash lock before")

@@ -12,14 +12,14 @@ from common.encoding import Canonical
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context
 from common.ledger.holds import check_free
-from common.ledger.identity import PartyStatus, party_of
+from common.ledger.identity import is_payable, party_of
 from common.ledger.state import Commitment, Table
 from common.v1.transfer_pb2 import ClaimTransfer
 
 __all__ = ["POT", "Credit", "PayOut", "Pot", "apply_claim", "check_claim", "credit_or_pot"]
 
 Credit = Callable[[Context, str, str, int], None]
-"""(context, party, asset, quantity): credits an active party's own account."""
+"""(context, party, asset, quantity): credits a payable party's own account."""
 
 PayOut = Callable[[Context, bytes, str, str, int], None]
 """(context, transfer id, party, asset, quantity): credits what leaves a pot, and records it."""
@@ -44,7 +44,7 @@ def credit_or_pot(
     Returns whether it was the account.
     """
     known = party_of(context.state, party)
-    if known is not None and known.status == PartyStatus.ACTIVE:
+    if is_payable(known):
         credit(context, party, asset, quantity)
         return True
     key = POT.key(transfer_id.hex(), party, asset)

@@ -12,7 +12,8 @@ whether the two ledgers are what they claim to be, without trusting anything a n
 
 Rules: the replay uses the ledger every node runs, on an empty store in memory, so a header is
 recomputed and never believed. Signatures are checked again, each once. The first violation ends
-the audit and is named: invariant, chain, height, what was seen. Nothing is repaired.
+the audit and is named: invariant, chain, height, what was seen. Blocks that count and cannot be
+read are a violation, too (`unread`): a clean audit has read what it speaks of. Nothing is repaired.
 
     wutong audit --data .wutong          # of stopped nodes, offline
     wutong audit                         # of the running network

@@ -1,8 +1,13 @@
 """The audit of stopped nodes, from their folders alone.
 
-Each chain is replayed once, from the log of the node that got furthest. On the way every node of
-it is compared: the blocks of its log, the headers it computed and signed, the certificates it
-holds, and, at the height it stopped at, every row of its state.
+Each chain is replayed once, from the log of the node that got furthest: by its state, or by the
+headers it signed, which are kept with the log and so outlive a state that a power cut has torn. On
+the way every node of it is compared: the blocks of its log, the headers it computed and signed, the
+certificates it holds, and, at the height it stopped at, every row of its state.
+
+What was not read is never called clean. Where a log ends before what its node has signed, or where
+logs have blocks and neither a state nor a signature says how many of them count, the audit ends
+with the finding `unread`.
 """
 
 from __future__ import annotations
@@ -49,7 +54,8 @@ class _Replica:
         self._log = log
         self._state = state
         self._ledger: Ledger | None = None
-        log.recover()
+        signing = log.recover().signing
+        self.signed_height = signing.height if signing else 0
         if not state.suspect and state.get(META_ROW) is not None:
             memo = VerifyMemo(VERDICTS_MAX)
             self._ledger = Ledger.open(chain, genesis, state, memo.verify)
@@ -59,22 +65,37 @@ class _Replica:
         """0 where the state is not there, or may be torn: the node makes it again."""
         return self._ledger.applied_height if self._ledger else 0
 
+    @property
+    def logged_height(self) -> int:
+        """How far its log goes. The last blocks of it may never have been agreed on."""
+        return self._log.last_index
+
+    @property
+    def reached_height(self) -> int:
+        """The last height this node is known to have applied: it is there, or was signed."""
+        return max(self.applied_height, self.signed_height)
+
     def block(self, height: int) -> bytes:
         [entry] = self._log.entries(height, height + 1, ENTRY_BYTES_MAX)
         return entry.data
 
     def check(self, replay: Replay, data: bytes, header: bytes) -> None:
-        """Compare this node at the height just replayed, which it has applied."""
-        assert self._ledger is not None, "a node without a state has applied nothing"
+        """Compare this node at the height just replayed, which it has reached."""
         height = replay.height
         if self.block(height) != data:
             raise self.violated("log", "its log holds another block", height)
-        if encode(self._ledger.header_at(height)) != header:
-            raise self.violated("header", "its header is not the one its blocks lead to", height)
         signed = self._log.signed(replay.ledger.header.history, height)
         if signed not in (None, replay.ledger.header_hash):
             raise self.violated("signature", "it signed another header", height)
-        certificate = self._ledger.certificate_at(height)
+        if self._ledger is not None and height <= self.applied_height:
+            self._check_state(self._ledger, replay, header)
+
+    def _check_state(self, ledger: Ledger, replay: Replay, header: bytes) -> None:
+        """Compare what its state has of the height just replayed."""
+        height = replay.height
+        if encode(ledger.header_at(height)) != header:
+            raise self.violated("header", "its header is not the one its blocks lead to", height)
+        certificate = ledger.certificate_at(height)
         if certificate is not None:
             replay.check_certificate(encode(certificate), height, self.name)
         if height == self.applied_height:
@@ -113,32 +134,48 @@ def audit_folders(
             replay = _replay(of_chain, progress, every_blocks)
             reports.append(replay.finish(tuple(replica.name for replica in of_chain)))
             ledgers.append(replay.ledger)
-        behind = tuple(
-            f"{replica.name} has no whole state on its disk; it makes it again from its log"
-            for replica in replicas
-            if not replica.applied_height
-        )
-        return AuditReport(tuple(reports), check_pair(*ledgers), behind)
+        notes = tuple(_note(replica) for replica in replicas if not replica.applied_height)
+        return AuditReport(tuple(reports), check_pair(*ledgers), notes)
 
 
 def _replay(replicas: Sequence[_Replica], progress: Progress, every_blocks: int) -> Replay:
-    furthest = max(replicas, key=lambda replica: replica.applied_height)
+    furthest = max(replicas, key=lambda replica: replica.reached_height)
     chain, genesis = furthest.chain, furthest.genesis
     for replica in replicas:
         if replica.genesis != genesis:
             raise replica.violated("genesis", f"it began with another {chain.name}", 0)
+        _check_readable(replica, furthest.reached_height)
     replay = Replay(chain, genesis, every_blocks=every_blocks)
-    for height in range(1, furthest.applied_height + 1):
+    for height in range(1, furthest.reached_height + 1):
         try:
             data = furthest.block(height)
             header = replay.take_block(data)
             for replica in replicas:
-                if height <= replica.applied_height:
+                if height <= replica.reached_height:
                     replica.check(replay, data, header)
         except (StorageFailed, LookupError) as error:
             raise furthest.violated("storage", str(error), height) from None
         progress(chain.name, height)
     return replay
+
+
+def _check_readable(replica: _Replica, reached_height: int) -> None:
+    """Raise `Violated` where blocks that count cannot be read, or none of those there would be."""
+    logged = replica.logged_height
+    if logged < replica.reached_height:
+        message = f"its log ends at height {logged}, and it got to height {replica.reached_height}"
+        raise replica.violated("unread", message, logged)
+    if logged and not reached_height:
+        message = f"nothing says how many of the {logged} blocks of its log were agreed on"
+        raise replica.violated("unread", f"{message}: no whole state, no signature", 0)
+
+
+def _note(replica: _Replica) -> str:
+    """What is said of a node without a state."""
+    note = f"{replica.name} has no whole state on its disk; it makes it again from its log"
+    if not replica.logged_height:
+        return note
+    return f"{note}, of which {replica.signed_height} of {replica.logged_height} blocks were judged"
 
 
 def _open(folder: Path, opened: ExitStack) -> _Replica:

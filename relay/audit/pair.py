@@ -19,6 +19,7 @@ from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from common.encoding import decode
 from common.governance.subjects import is_shared
 from common.ledger import lightclient, outbox
+from common.ledger.grades import GRADE, policy_in_force
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY, PartyStatus
 from common.ledger.ledger import Ledger
@@ -122,8 +123,8 @@ def _check_light_client(own: _Side, other: _Side) -> tuple[int, int]:
 
 
 def _check_mirror(books: _Side, assets: _Side) -> None:
-    """Once all messages are applied, parties, holds and what travels of what was voted are the same
-    on both chains.
+    """Once all messages are applied, parties, holds, grades and what travels of what was voted are
+    the same on both chains.
     """
     sent = outbox.counters(books.ledger.state).outbox_last
     if outbox.counters(assets.ledger.state).inbox_last != sent:
@@ -137,6 +138,10 @@ def _check_mirror(books: _Side, assets: _Side) -> None:
         raise assets.violated("mirror", "its parties are not those of the books")
     if dict(books.ledger.state.scan(HOLD)) != dict(assets.ledger.state.scan(HOLD)):
         raise assets.violated("mirror", "its holds are not those of the books")
+    if dict(books.ledger.state.scan(GRADE)) != dict(assets.ledger.state.scan(GRADE)):
+        raise assets.violated("mirror", "its grades are not those of the books")
+    if policy_in_force(books.ledger.state) != policy_in_force(assets.ledger.state):
+        raise assets.violated("mirror", "its policy is not that of the books")
     if _shared_versions(books) != _shared_versions(assets):
         raise assets.violated("mirror", "its versions are not those the books voted")
 

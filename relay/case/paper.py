@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stdnum import lei
-
 from bizchain.contracts.cash.queries import trade_fee
 from bizchain.documents.files import read_document
 from bizchain.documents.records import Party
 from bizchain.documents.trade import Trade, TradeDocument, read_trade
 from common.amount import format_amount
+from common.identifiers import is_lei
 from relay import agreement
 from relay.case.cast import Actor, make_actor, party_id_from
 from relay.case.stage import Goods, Paper, Stage
@@ -126,6 +125,9 @@ def cast_parts(stage: Stage, paper_trade: PaperTrade, *, by_role: bool = False) 
 
     def actor(party: Party, role: str, word: str) -> Actor:
         identifier = party.identifier("LEI") or ""
+        if identifier in taken or not is_lei(identifier):
+            identifier = ""  # one identifier is one party's
+        taken.add(identifier)
         party_id = party_id_from("" if by_role else party.name, paper_trade.number, word)
         if party_id in taken:
             party_id = party_id_from("", paper_trade.number, word)
@@ -136,7 +138,7 @@ def cast_parts(stage: Stage, paper_trade: PaperTrade, *, by_role: bool = False) 
             party.name[:NAME_CHARACTERS_MAX],
             (role,),
             stage.ports.random_bytes,
-            identifier if lei.is_valid(identifier) else "",
+            identifier,
         )
 
     trade = paper_trade.trade

@@ -15,6 +15,7 @@ from typing import TypeVar
 from assetchain.client import AssetClient
 from bizchain.client import BusinessClient
 from bizchain.documents.sealing import seal_document
+from bizchain.reasons import BusinessReason
 from common.amount import format_amount, format_quantity
 from common.crypto.privatefile import create_private, read_private
 from common.crypto.sealing import KEY_BYTES, ReaderKey
@@ -120,11 +121,16 @@ class Stage:
         """A party is proposed by a maker and approved by a checker."""
         grants = [RoleGrant(role, UNIX_MS_MAX) for role in actor.roles]
         users = [User(actor.user_id, actor.author.key.public_key)]
-        lei = actor.legal_entity_identifier
-        proposing = self.books.by(self.maker.author).propose_party(
-            actor.party_id, actor.name, grants, users, lei
-        )
-        await self._told(self.maker.signer, f"proposes {actor.party_id}, {actor.name}", proposing)
+        maker, told = self.books.by(self.maker.author), f"proposes {actor.party_id}, {actor.name}"
+        about = (actor.party_id, actor.name, grants, users)
+        try:
+            proposing = maker.propose_party(*about, actor.legal_entity_identifier)
+            await self._told(self.maker.signer, told, proposing)
+        except Refused as refused:
+            if refused.reason is not BusinessReason.IDENTIFIER_TAKEN:
+                raise
+            told += ", without the identifier, which an earlier play's party has"
+            await self._told(self.maker.signer, told, maker.propose_party(*about, ""))
         approving = self.books.by(self.checker.author).approve_party(actor.party_id)
         told = f"approves {actor.party_id} as {', '.join(actor.roles)}"
         await self._told(self.checker.signer, told, approving)

@@ -11,11 +11,14 @@ from relay.cli import (
     cash,
     chain,
     documents,
+    event,
+    goods,
     governance,
     invoice,
     keys,
     party,
     play,
+    policy,
     proof,
     receipt,
     transfer,
@@ -30,9 +33,11 @@ def _root() -> typer.Typer:
     root.callback()(_begin)
     for module in (up, play, chain, party, receipt, cash, asset):
         module.add(root)
-    for module in (transfer, proof, audit, documents, keys):
+    for module in (transfer, proof, audit, documents, keys, policy):
         module.add(root)
     governance.add(root)
+    for module in (event, goods):
+        module.add(root)
     invoice.add(root)
     return root
 

@@ -37,7 +37,7 @@ async def audit(
 ) -> None:
     """Replay both chains from genesis and judge every header, certificate and invariant.
 
-    Exit code 0: clean. Exit code 3: the first violation is named.
+    Exit code 0: clean. Exit code 3: the first violation is named, or what could not be read.
     """
     with _progress() as shown:
         tasks = {name: shown.add_task(name, total=None) for name in ("bizchain", "assetchain")}

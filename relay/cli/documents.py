@@ -1,4 +1,4 @@
-"""`wutong document` and `wutong event`: business papers, checked, recorded, opened."""
+"""`wutong document`: business papers, checked, recorded, opened."""
 
 from __future__ import annotations
 
@@ -22,22 +22,20 @@ from relay.cli.output import Output, Record, clock_of, print_record, print_recor
 from relay.cli.session import Session
 from relay.cli.values import create_file
 
-__all__ = ["add"]
+__all__ = ["add", "check_event_files"]
 
 Files = Annotated[list[Path], typer.Argument(help="The files to check.")]
 DocumentId = Annotated[str, typer.Argument(help="Document id, unique for its owner.")]
 
 
 def add(root: typer.Typer) -> None:
-    """Add the nouns to the command line."""
+    """Add the noun to the command line."""
     documents = noun(root, "document", "Business documents (UBL): sealed on the books.")
     local_command(documents, "check")(check_documents)
     network_command(documents, "record")(record)
     network_command(documents, "show")(show)
     sealed.add_to(documents)
     export.add_to(documents)
-    events = noun(root, "event", "Events of goods (EPCIS).")
-    local_command(events, "check")(check_event_files)
 
 
 def check_documents(output: Output, files: Files) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bizchain.contracts.cash.types import FEE_SCHEDULE, FEE_SCHEDULE_FORMAT, FeeSchedule
+from bizchain.contracts.logistics.types import WATCH_LIMITS, WATCH_RANGES
 from common.crypto.keyfile import load_signing_key
 from common.encoding import decode, encode
 from common.errors import CommonReason, Refused
@@ -149,7 +150,10 @@ async def in_force(session: Session, kind: Kind, name: Name, chain: Chain = "biz
         schedule = FeeSchedule(FEE_SCHEDULE_FORMAT, basis_points, 0)
         record |= _said(kind, 0, encode(schedule))
     elif kind == PARAMETER:
-        record["value"] = getattr((await council.ledger.genesis()).parameters, name, None)
+        parameters = (await council.ledger.genesis()).parameters
+        record["value"] = getattr(parameters, name, None)
+        if chain == "bizchain" and name in WATCH_RANGES:
+            record["value"] = getattr(WATCH_LIMITS, name)
     if found.version is None and record.get("value", 0) is None:
         raise Refused(CommonReason.NOT_FOUND, f"there is no parameter {name}")
     print_record(record | {"height": found.height}, session.output)

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from common.encoding import Canonical
+from relay.visible import visible
 
 __all__ = ["Output", "Record", "clock_of", "print_record", "print_records", "say"]
 
@@ -39,7 +40,7 @@ class Output(enum.StrEnum):
 
 def say(message: str) -> None:
     """Tell a person something, on standard error."""
-    lines = (_visible(line) for line in message.split("\n"))
+    lines = (visible(line) for line in message.split("\n"))
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
@@ -113,14 +114,7 @@ def _plain(value: object) -> object:
 
 
 def _cell(value: object) -> Text:
-    return Text(_visible(_text(value)))
-
-
-def _visible(text: str) -> str:
-    """The text with what no eye can see written out: control codes, and what turns a line round."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
-    )
+    return Text(visible(_text(value)))
 
 
 def _text(value: object) -> str:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from common.crypto.keyfile import load_signing_key
 from common.deadline import UNIX_MS_MAX
 from common.ledger.holds import SUBJECT_KINDS
 from common.ledger.identity import Party, RoleGrant, User
+from relay.cli import authority
 from relay.cli.command import network_command, noun
 from relay.cli.output import clock_of, print_record, print_records
 from relay.cli.session import Session
+from relay.cli.values import digest_of, moment_of, public_key_of
 
 __all__ = ["add"]
 
@@ -32,9 +33,11 @@ def add(root: typer.Typer) -> None:
     network_command(parties, "close")(close)
     network_command(parties, "show")(show)
     network_command(parties, "list")(list_parties)
+    authority.add_to(parties)
     holds = noun(root, "hold", "Holds: what forbids new moves of a party, a receipt or a lot.")
     network_command(holds, "place")(place)
     network_command(holds, "lift")(lift)
+    network_command(holds, "order")(order)
     network_command(holds, "show")(show_holds)
 
 
@@ -47,13 +50,25 @@ async def propose(
         list[str],
         typer.Option(help="USER (its key is in the key folder) or USER=PUBLICKEY; repeatable."),
     ],
+    until: Annotated[
+        str, typer.Option(help="Roles end at the end of this day, UTC: 2027-12-31.")
+    ] = "",
     lei: Annotated[str, typer.Option(help="Legal entity identifier (ISO 17442).")] = "",
+    identifier: Annotated[
+        list[str] | None, typer.Option(help="SCHEME=TEXT: USCC=... or GLN=...; repeatable.")
+    ] = None,
+    document: Annotated[
+        list[str] | None, typer.Option(help="SHA-256 of a document behind it; repeatable.")
+    ] = None,
 ) -> None:
     """Propose a party, as an administrator; another administrator approves it."""
-    grants = [RoleGrant(one, UNIX_MS_MAX) for one in role]
+    ends_unix_ms = moment_of(until) if until else UNIX_MS_MAX
+    grants = [RoleGrant(one, ends_unix_ms) for one in role]
     users = [_user(session, party, one) for one in user]
     books = await session.signing_books()
-    outcome = await books.propose_party(party, name, grants, users, lei)
+    identifiers = dict(_pair(one) for one in identifier or ())
+    documents = [digest_of(one) for one in document or ()]
+    outcome = await books.propose_party(party, name, grants, users, lei, identifiers, documents)
     session.show_outcome(BUSINESS, f"{party} is proposed", outcome)
 
 
@@ -124,13 +139,28 @@ async def show_holds(session: Session, kind: Kind, subject: SubjectId) -> None:
 
 
 def _user(session: Session, party: str, text: str) -> User:
-    user_id, _, public_key = text.partition("=")
-    if not public_key:
-        return User(user_id, load_signing_key(session.options.keys.user(party, user_id)).public_key)
-    try:
-        return User(user_id, bytes.fromhex(public_key))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}: USER or USER=PUBLICKEY in hexadecimal") from None
+    return User(*public_key_of(session.options.keys, party, text))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    scheme, _, value = text.partition("=")
+    if not value:
+        raise typer.BadParameter(f"{text!r}: SCHEME=TEXT expected, for example USCC=9111...")
+    return scheme, value
+
+
+async def order(
+    session: Session,
+    kind: Kind,
+    subject: SubjectId,
+    case: Case,
+    legal_basis: Annotated[str, typer.Option(help="The law or order it rests on.")],
+    ground: Annotated[str, typer.Option(help="Why, for people.")],
+) -> None:
+    """Order a freeze, as a regulator: a hold with its legal basis. `wutong hold lift` ends it."""
+    books = await session.signing_books()
+    outcome = await books.order_freeze(kind, subject, case, legal_basis, ground)
+    session.show_outcome(BUSINESS, f"{kind} {subject} is held", outcome)
 
 
 def _record(party: Party) -> dict[str, object]:

@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from assetchain.contracts.holdings.keys import HOLDING
-from assetchain.contracts.lots.keys import LOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
+from bizchain.contracts.authority.keys import CHANGE
 from bizchain.contracts.cash.keys import CASH
 from bizchain.contracts.documents.keys import DOCUMENT, SEALED_DOCUMENT
+from bizchain.contracts.incidents.keys import CASE, LOSS
 from bizchain.contracts.invoices.keys import INVOICE
-from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.logistics.keys import HANDOVER, HEAD
+from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
 from common.governance.types import BALLOT
 from common.ledger.evidence import Final, verify_certified, verify_entry, verify_genesis
+from common.ledger.grades import GRADE
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY
 from common.ledger.state import Table
@@ -44,7 +48,15 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "sealed-document": (BUSINESS, SEALED_DOCUMENT, 2),
     "invoice": (BUSINESS, INVOICE, 2),
     "ballot": (BUSINESS, BALLOT, 1),
+    "goods": (BUSINESS, HEAD, 1),
+    "handover": (BUSINESS, HANDOVER, 1),
+    "incident": (BUSINESS, CASE, 2),
+    "loss": (BUSINESS, LOSS, 1),
+    "delivery": (BUSINESS, DELIVERY, 1),
+    "change": (BUSINESS, CHANGE, 1),
+    "grade": (BUSINESS, GRADE, 1),
     "lot": (ASSET, LOT, 1),
+    "impairment": (ASSET, IMPAIRMENT, 1),
     "holding": (ASSET, HOLDING, 2),
 }
 """Kind -> chain, table, number of parts of the key: cash/PARTY/CURRENCY has two."""

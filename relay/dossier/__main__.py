@@ -3,6 +3,9 @@
 Needs the file alone. With `--network` it also checks that the chains are those of your network
 file; without, it prints their ids for you to compare.
 
+Whatever a dossier says is shown as it stands: others wrote it, so no character of it commands the
+terminal or begins a line of its own.
+
 Exit codes: 0 the dossier holds, 2 usage, 3 it does not hold (says why), 4 there is no such file.
 """
 
@@ -14,10 +17,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from common.deadline import UNIX_MS_MAX
 from common.errors import Kind, Refused, StorageFailed
 from common.networkfile import load_network
 from relay.dossier.contents import DOSSIER_BYTES_MAX
 from relay.dossier.verification import DossierReport, ShownSide, verify_dossier
+from relay.visible import visible
 
 __all__ = ["main"]
 
@@ -34,14 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data = file.read(DOSSIER_BYTES_MAX + 1)
         report = verify_dossier(data, _pinned(options.network))
     except OSError as error:
-        sys.stderr.write(f"dossier: {error}\n")
+        _say(f"dossier: {error}")
         return EXIT_NOT_FOUND
     except (Refused, StorageFailed) as error:
         missing = isinstance(error, Refused) and error.reason.kind is Kind.NOT_FOUND
-        sys.stderr.write(f"dossier: does not hold: {error}\n")
+        _say(f"dossier: does not hold: {error}")
         return EXIT_NOT_FOUND if missing else EXIT_REFUSED
-    sys.stdout.write("\n".join(_lines(report)) + "\n")
+    sys.stdout.write("".join(f"{visible(line)}\n" for line in _lines(report)))
     return EXIT_OK
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{visible(message)}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,9 +81,10 @@ def _lines(report: DossierReport) -> Iterator[str]:
 
 def _side_lines(role: str, side: ShownSide) -> Iterator[str]:
     leg = "leg opened" if side.is_opened else "leg not opened"
-    consents = ", ".join(side.consents) or "nobody"
     yield f"{role:9} {side.chain_name}, chain {side.chain_id.hex()}"
-    yield f"          {leg}; consent shown of {consents}"
+    yield f"          {leg}; consent proven of {', '.join(side.consents) or 'nobody'}"
+    for party in side.unproven_consents:
+        yield f"          a signature in the name of {party}: key not proven to be {party}'s"
     for record in side.records:
         why = f" ({record.reason})" if record.reason else ""
         when = _moment(record.time_unix_ms)
@@ -82,6 +92,8 @@ def _side_lines(role: str, side: ShownSide) -> Iterator[str]:
 
 
 def _moment(unix_ms: int) -> str:
+    if not 0 <= unix_ms <= UNIX_MS_MAX:  # of a chain that nobody pinned
+        return f"at {unix_ms} ms, a time that cannot be"
     return datetime.fromtimestamp(unix_ms // 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from common.crypto.merkle import MerkleTree
-from common.encoding import encode
+from common.encoding import decode, encode
 from common.errors import CommonReason, Refused
-from common.ledger.block import Event, EventKind, TransactionReceipt
+from common.ledger.block import Event, EventKind, Header, TransactionReceipt
 from common.ledger.genesis import Genesis
-from relay.dossier.contents import DOSSIER_VERSION, Dossier, DossierRecord, DossierSide
+from common.transfer.machine import Role
+from common.transfer.terms import read_terms
+from common.v1.ledger_service_pb2 import Evidence
+from relay.dossier.consents import carried, owners_of
+from relay.dossier.contents import (
+    DOSSIER_VERSION,
+    Dossier,
+    DossierRecord,
+    DossierSide,
+    PartyProof,
+)
 from relay.inputs import Consent, Opening, Package
 
-__all__ = ["assemble", "record_in"]
+__all__ = ["ChainProofs", "assemble", "leg_owners", "party_in", "record_in"]
+
+_NONE: Mapping[str, PartyProof] = MappingProxyType({})
+
+
+class ChainProofs(NamedTuple):
+    """What one chain proves of a transfer: its records, and the parties that consented here."""
+
+    genesis: Genesis
+    records: Sequence[DossierRecord]
+    parties: Mapping[str, PartyProof] = _NONE
 
 
 def record_in(
@@ -39,28 +61,52 @@ def record_in(
     return DossierRecord(header, certificate, index, len(encoded), encoded[index], path)
 
 
+def party_in(evidence: Evidence) -> PartyProof | None:
+    """A party's row as a node proved it, or None where the chain has no such party."""
+    entry, block = evidence.entry, evidence.block
+    if not entry.present:
+        return None
+    return PartyProof(block.header, block.certificate, entry.value, entry.proof)
+
+
+def leg_owners(chain_name: str, flow: str, role: str, package: Package | None) -> tuple[str, ...]:
+    """Whose consents a dossier can show on a chain: nobody's where the leg there is not known."""
+    opening = None
+    if package is not None:
+        follows = role == Role.FOLLOWER
+        opening = package.follower_opening if follows else package.decider_opening
+    try:
+        return owners_of(chain_name, flow, role, opening)
+    except Refused:
+        return ()  # a package of a stranger, which no chain will ever take
+
+
 def assemble(
-    terms: bytes,
-    package: Package | None,
-    follower: tuple[Genesis, Iterable[DossierRecord]],
-    decider: tuple[Genesis, Iterable[DossierRecord]],
+    terms: bytes, package: Package | None, follower: ChainProofs, decider: ChainProofs
 ) -> bytes:
-    """The canonical bytes of a dossier. Each chain comes with its genesis and records."""
+    """The canonical bytes of a dossier. What no verifier could judge is left out."""
     given = package or Package(terms, None, None, (), (), None, b"")
+    flow = read_terms(terms).flow
+    owners = [
+        leg_owners(chain.genesis.chain_name, flow, role, given)
+        for chain, role in ((follower, Role.FOLLOWER), (decider, Role.DECIDER))
+    ]
     dossier = Dossier(
         DOSSIER_VERSION,
         terms,
-        _side(*follower, given.follower_opening, given.follower_consents),
-        _side(*decider, given.decider_opening, given.decider_consents),
+        _side(follower, given.follower_opening, given.follower_consents, owners[0]),
+        _side(decider, given.decider_opening, given.decider_consents, owners[1]),
     )
     return encode(dossier)
 
 
 def _side(
-    genesis: Genesis,
-    records: Iterable[DossierRecord],
+    chain: ChainProofs,
     opening: Opening | None,
-    consents: Iterable[Consent],
+    consents: Sequence[Consent],
+    owners: Sequence[str],
 ) -> DossierSide:
-    by_party = sorted(consents, key=lambda consent: consent.party)
-    return DossierSide(encode(genesis), (), opening, tuple(by_party), tuple(records))
+    records = tuple(chain.records)
+    first_height = decode(Header, records[0].header).height if records else 0
+    shown = carried(owners, consents, chain.parties, first_height)
+    return DossierSide(encode(chain.genesis), (), opening, shown, records)

@@ -1,13 +1,28 @@
-"""What is in a dossier. All of it canonical, so that one transfer's dossier has one encoding."""
+"""What is in a dossier. All of it canonical, so that one transfer's dossier has one encoding.
+
+Version 2 adds to each consent the proof of whose key it was made with. A file of version 1 is still
+read: its consents come without, and are judged as such.
+"""
 
 from __future__ import annotations
 
-from common.encoding import Canonical
+from common.encoding import Canonical, decode
+from common.errors import CommonReason, Refused
 from relay.inputs import Consent, Opening
 
-__all__ = ["DOSSIER_BYTES_MAX", "DOSSIER_VERSION", "Dossier", "DossierRecord", "DossierSide"]
+__all__ = [
+    "DOSSIER_BYTES_MAX",
+    "DOSSIER_VERSION",
+    "Dossier",
+    "DossierConsent",
+    "DossierRecord",
+    "DossierSide",
+    "PartyProof",
+    "read_dossier",
+]
 
-DOSSIER_VERSION = 1
+DOSSIER_VERSION = 2
+FIRST_VERSION = 1
 DOSSIER_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -25,6 +40,28 @@ class DossierRecord(Canonical, frozen=True):
     path: tuple[bytes, ...]
 
 
+class PartyProof(Canonical, frozen=True):
+    """A party as its row stood in a final block of the chain.
+
+    `party` is the canonical row, `proof` its canonical state proof; `header` and `certificate` are
+    canonical bytes, too.
+    """
+
+    header: bytes
+    certificate: bytes
+    party: bytes
+    proof: bytes
+
+
+class DossierConsent(Canonical, frozen=True):
+    """An owner's signature over the transfer, and the proof, if any, that the key is its user's."""
+
+    party: str
+    public_key: bytes
+    signature: bytes
+    proof: PartyProof | None
+
+
 class DossierSide(Canonical, frozen=True):
     """One chain's part.
 
@@ -36,7 +73,7 @@ class DossierSide(Canonical, frozen=True):
     genesis: bytes
     node_sets: tuple[bytes, ...]
     opening: Opening | None
-    consents: tuple[Consent, ...]
+    consents: tuple[DossierConsent, ...]
     records: tuple[DossierRecord, ...]
 
 
@@ -47,3 +84,45 @@ class Dossier(Canonical, frozen=True):
     terms: bytes
     follower: DossierSide
     decider: DossierSide
+
+
+class _FirstSide(Canonical, frozen=True):
+    """`DossierSide` of version 1."""
+
+    genesis: bytes
+    node_sets: tuple[bytes, ...]
+    opening: Opening | None
+    consents: tuple[Consent, ...]
+    records: tuple[DossierRecord, ...]
+
+
+class _FirstDossier(Canonical, frozen=True):
+    """`Dossier` of version 1."""
+
+    version: int
+    terms: bytes
+    follower: _FirstSide
+    decider: _FirstSide
+
+
+def read_dossier(data: bytes) -> Dossier:
+    """The dossier in these bytes, nothing of it judged. Raises `Refused`: TOO_LARGE, MALFORMED."""
+    if len(data) > DOSSIER_BYTES_MAX:
+        raise Refused(CommonReason.TOO_LARGE, f"a dossier has at most {DOSSIER_BYTES_MAX} bytes")
+    version = data[1] if len(data) > 1 else 0  # after the head of the outer array, below 128
+    if version == DOSSIER_VERSION:
+        return decode(Dossier, data)
+    if version == FIRST_VERSION:
+        first = decode(_FirstDossier, data)
+        return Dossier(version, first.terms, _read(first.follower), _read(first.decider))
+    raise Refused(
+        CommonReason.MALFORMED,
+        f"this is no dossier of version {FIRST_VERSION} to {DOSSIER_VERSION}, which are known here",
+    )
+
+
+def _read(side: _FirstSide) -> DossierSide:
+    consents = tuple(
+        DossierConsent(one.party, one.public_key, one.signature, None) for one in side.consents
+    )
+    return DossierSide(side.genesis, side.node_sets, side.opening, consents, side.records)

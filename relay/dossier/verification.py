@@ -1,7 +1,8 @@
 """Judging a dossier from its bytes alone.
 
 Each check refuses one way in which a dossier could deceive: another transfer, another chain, a leg
-or a consent that is not of these terms, a header nobody certified, a record that is not in it,
+or a consent that is not of these terms, a consent of a party that owns no leg or by a key proven to
+be another's (`relay.dossier.consents`), a header nobody certified, a record that is not in it,
 records that could not follow each other, a decision the follower did not obey, a COMMIT after the
 deadline or without the secret, an expiry before it.
 """
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from common.crypto.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verify
 from common.deadline import expired
 from common.encoding import decode
 from common.errors import CommonReason, Refused, TransferReason
@@ -30,27 +30,20 @@ from common.transfer.machine import (
 )
 from common.transfer.terms import (
     Terms,
-    consent_digest,
     leg_hash,
     opens_lock,
     read_terms,
     transfer_id_of,
 )
 from common.v1.transfer_pb2 import EventProof
-from relay.dossier.contents import (
-    DOSSIER_BYTES_MAX,
-    DOSSIER_VERSION,
-    Dossier,
-    DossierRecord,
-    DossierSide,
-)
-from relay.inputs import Consent, Opening
+from relay.dossier.consents import NOT_PROVEN, Place, ShownConsent, judge, rules_of
+from relay.dossier.contents import DossierRecord, DossierSide, read_dossier
+from relay.inputs import Opening
 
 __all__ = ["DossierReport", "ShownRecord", "ShownSide", "verify_dossier"]
 
 RECORDS_MAX = 2
 """A transfer has at most two records on a chain: reserved, then what became of it."""
-CONSENTS_MAX = 8
 
 _REASONS = ("expired", "declined")
 
@@ -66,13 +59,23 @@ class ShownRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShownSide:
-    """What is proven of one chain. `consents` are the parties whose signature is shown."""
+    """What is shown of one chain. All is proven, but for the keys of `unproven_consents`."""
 
     chain_name: str
     chain_id: bytes
     is_opened: bool
-    consents: tuple[str, ...]
+    shown_consents: tuple[ShownConsent, ...]
     records: tuple[ShownRecord, ...]
+
+    @property
+    def consents(self) -> tuple[str, ...]:
+        """Owners of the leg that are proven to have consented."""
+        return tuple(one.party for one in self.shown_consents if one.height != NOT_PROVEN)
+
+    @property
+    def unproven_consents(self) -> tuple[str, ...]:
+        """Owners in whose name a signature is shown, by a key not proven to be theirs."""
+        return tuple(one.party for one in self.shown_consents if one.height == NOT_PROVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,11 @@ def verify_dossier(data: bytes, pinned: Collection[bytes] = ()) -> DossierReport
     """What the dossier in these canonical bytes proves.
 
     `pinned` are the ids of the chains it may be about; none: any. Raises `Refused` where anything
-    in it does not hold: TOO_LARGE, MALFORMED, WRONG_CHAIN, TERMS_INVALID, LEG_MISMATCH,
-    CONSENT_MISSING, BAD_CERTIFICATE, BAD_PROOF, PROOF_MISMATCH, SECRET_MISMATCH.
+    in it does not hold: TOO_LARGE, MALFORMED, WRONG_CHAIN, TERMS_INVALID, FLOW_UNKNOWN,
+    LEG_MISMATCH, CONSENT_MISSING, INVALID_ARGUMENT, BAD_CERTIFICATE, BAD_PROOF, PROOF_MISMATCH,
+    SECRET_MISMATCH.
     """
-    if len(data) > DOSSIER_BYTES_MAX:
-        raise Refused(CommonReason.TOO_LARGE, f"a dossier has at most {DOSSIER_BYTES_MAX} bytes")
-    dossier = decode(Dossier, data)
-    if dossier.version != DOSSIER_VERSION:
-        raise Refused(CommonReason.MALFORMED, f"dossier version {dossier.version} is unknown")
+    dossier = read_dossier(data)
     terms = read_terms(dossier.terms)
     if pinned and not {terms.follower_chain, terms.decider_chain} <= set(pinned):
         raise Refused(CommonReason.WRONG_CHAIN, "the transfer is not between the pinned chains")
@@ -133,11 +133,11 @@ def _side(side: DossierSide, terms: Terms, role: str) -> tuple[ShownSide, list[_
     follows = role == Role.FOLLOWER
     chain_id = terms.follower_chain if follows else terms.decider_chain
     genesis = verify_genesis(side.genesis, chain_id)
+    rules_of(genesis.chain_name, terms.flow, role)
     if side.node_sets:
         raise Refused(CommonReason.BAD_CERTIFICATE, "a changed node set is not understood yet")
     _check_opening(side.opening, terms.follower_leg_hash if follows else terms.decider_leg_hash)
     transfer_id = transfer_id_of(terms)
-    _check_consents(side.consents, transfer_id)
     if len(side.records) > RECORDS_MAX:
         raise Refused(CommonReason.TOO_LARGE, f"a transfer has at most {RECORDS_MAX} records here")
     proven: list[_Proven] = []
@@ -151,11 +151,13 @@ def _side(side: DossierSide, terms: Terms, role: str) -> tuple[ShownSide, list[_
         shown = ShownRecord(found.state, found.reason, final.height, final.header.time_unix_ms)
         proven.append(_Proven(found, shown))
     _check_history(proven, role)
+    place = Place(chain_id, genesis, transfer_id, terms.flow, role)
+    consents = judge(side, place, proven[0].shown.height if proven else 0)
     shown_side = ShownSide(
         genesis.chain_name,
         chain_id,
         side.opening is not None,
-        tuple(consent.party for consent in side.consents),
+        consents,
         tuple(one.shown for one in proven),
     )
     return shown_side, proven
@@ -177,21 +179,6 @@ def _proof(record: DossierRecord, height: int) -> EventProof:
 def _check_opening(opening: Opening | None, expected: bytes) -> None:
     if opening is not None and leg_hash(opening.leg, opening.salt) != expected:
         raise Refused(TransferReason.LEG_MISMATCH, "an opening is not of the leg in the terms")
-
-
-def _check_consents(consents: Sequence[Consent], transfer_id: bytes) -> None:
-    parties = [consent.party for consent in consents]
-    if parties != sorted(set(parties)) or len(parties) > CONSENTS_MAX:
-        raise Refused(CommonReason.MALFORMED, "each party consents once, in order of their names")
-    for consent in consents:
-        sizes = (len(consent.public_key), len(consent.signature))
-        digest = consent_digest(transfer_id, consent.party)
-        if sizes != (PUBLIC_KEY_BYTES, SIGNATURE_BYTES) or not verify(
-            consent.public_key, digest, consent.signature
-        ):
-            raise Refused(
-                TransferReason.CONSENT_MISSING, f"the consent of {consent.party} does not verify"
-            )
 
 
 def _check_record(record: TransferRecord, terms: Terms, transfer_id: bytes, role: str) -> None:

@@ -11,6 +11,7 @@ all it sends are operations that carry their own justification, and each chain j
     queues.py      what waits for a chain, and what is on its way; batches.py puts batches together
     operations.py  from a step to an operation; refusals.py: what a refusal asks for
     packages.py    what clients hand over, judged at the door
+    voices.py      what was signed, kept apart by who handed it over
     explain.py     what a transfer waits for, in words
     policy.py      all numbers
 
@@ -20,6 +21,8 @@ Rules
   back: a repeat is "already done", and that is success.
 - A refusal is never an outcome. It sets back its own transfer alone, with growing, jittered waits,
   and after some it is set aside with the reason; it is tried again for ever.
+- What anybody can sign replaces nothing. A decline that was refused makes later declines wait, and
+  never another step.
 - The secret goes to the decider only, never within `secret_guard_ms` of the deadline.
 - One batch holds what many transfers need: a header is imported once, then messages in order, then
   the steps. The next batch is built when an earlier one is answered.

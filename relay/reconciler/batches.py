@@ -11,7 +11,7 @@ from relay.reconciler.lanes import Lane, import_of, messages_of
 from relay.reconciler.operations import operation_of
 from relay.reconciler.policy import Policy
 from relay.reconciler.queues import ChainQueue, Flight
-from relay.reconciler.transfers import Step, Transfer
+from relay.reconciler.transfers import Step, Transfer, part_of
 
 __all__ = ["next_batch"]
 
@@ -63,7 +63,7 @@ class _Draft:
                 return False
             if not self.add_header(block):
                 return False
-        operation = operation_of(transfer, step)
+        operation = operation_of(transfer, step, self.policy)
         self.size_bytes += operation.payload.ByteSize()
         self.operations.append(operation)
         self.steps.append((transfer, step))
@@ -98,9 +98,11 @@ def next_batch(
     operations.extend(draft.operations)
     if not operations:
         return None
-    for transfer, _ in draft.steps:
+    for transfer, step in draft.steps:
         queue.remove(transfer)
         transfer.in_flight = number
+        part = part_of(transfer, step)
+        transfer.speaking = transfer.voices.leading(part) if part else None
     lane.sending(draft.imports.values(), draft.carried_to, now_unix_ms)
     flight = Flight(
         number, now_unix_ms, tuple(draft.imports.values()), draft.carried_to, tuple(draft.steps)

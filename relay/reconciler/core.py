@@ -28,12 +28,13 @@ from relay.inputs import (
 )
 from relay.reconciler.batches import next_batch
 from relay.reconciler.lanes import Lane
-from relay.reconciler.packages import merge
+from relay.reconciler.packages import voice_of
 from relay.reconciler.planning import Planner, RandomMs
 from relay.reconciler.policy import ChainPlan, Policy
 from relay.reconciler.queues import ChainQueue, Flight
 from relay.reconciler.refusals import Verdict, verdict_of
 from relay.reconciler.transfers import Stage, Transfer
+from relay.reconciler.voices import Voices
 
 __all__ = ["Reconciler"]
 
@@ -106,6 +107,17 @@ class Reconciler:
     def open_count(self) -> int:
         """How many transfers have not ended."""
         return len(self._planner.open)
+
+    def open_of(self, caller: str) -> int:
+        """How many of them this caller began."""
+        return self._planner.open_of[caller]
+
+    def begins(self, transfer_id: bytes) -> bool:
+        """Whether a package of this transfer would take a place that it does not have."""
+        known = self.find(transfer_id)
+        if known is None:
+            return True
+        return known.stage is Stage.ENDED and known.outcome is Outcome.NONE
 
     @property
     def open_transfers(self) -> Sequence[Transfer]:
@@ -202,27 +214,30 @@ class Reconciler:
 
     def _on_package(self, received: PackageReceived) -> None:
         transfer = self.find(received.transfer_id)
-        ended = transfer is not None and transfer.stage is Stage.ENDED
-        if transfer is not None and ended and transfer.outcome is not Outcome.NONE:
+        if transfer is None or self.begins(received.transfer_id):
+            transfer = self._started(received, received.caller, self.now_unix_ms)
+        elif transfer.stage is Stage.ENDED:
             return
-        if transfer is None or ended:
-            transfer = self._started(received, self.now_unix_ms)
-        before = transfer.package
-        transfer.package = _joined(transfer, received.package)
+        before, voices = transfer.package, transfer.voices.kept
+        transfer.take(received.package, received.caller)
         if transfer.terms is None:
             transfer.terms_bytes = received.package.terms
             transfer.terms = read_terms(received.package.terms)
         transfer.own = True
-        if transfer.package == before:
+        if (transfer.package, transfer.voices.kept) == (before, voices):
             return
-        transfer.decline_refused = False
         self._planner.keep(transfer)
-        self._planner.renew(transfer)
+        if _but_decline(transfer.package) != _but_decline(before):
+            self._planner.renew(transfer)
+        elif transfer.package != before:
+            self._planner.hurry(transfer)
         self._planner.plan(transfer)
 
     def _on_recovered(self, recovered: Recovered) -> None:
-        transfer = self._started(recovered, recovered.received_unix_ms)
+        transfer = self._started(recovered, recovered.opened_by, recovered.received_unix_ms)
         transfer.package = recovered.package
+        given = (voice_of(recovered.package, recovered.opened_by),)
+        transfer.voices = Voices(recovered.voices or given)
         transfer.own = True
         if recovered.ending is None:
             transfer.unread = True  # what was sent before is read back, not guessed
@@ -232,10 +247,11 @@ class Reconciler:
         transfer.stage = Stage.ENDED
         transfer.follower_heights = recovered.ending.follower_heights
         transfer.decider_heights = recovered.ending.decider_heights
-        del self._planner.open[transfer.transfer_id]
-        self._planner.ended[transfer.transfer_id] = transfer
+        self._planner.close(transfer)
 
-    def _started(self, given: PackageReceived | Recovered, received_unix_ms: int) -> Transfer:
+    def _started(
+        self, given: PackageReceived | Recovered, opened_by: str, received_unix_ms: int
+    ) -> Transfer:
         terms = read_terms(given.package.terms)
         transfer = Transfer(
             given.transfer_id,
@@ -246,6 +262,7 @@ class Reconciler:
             received_unix_ms,
             terms,
             given.package.terms,
+            opened_by=opened_by,
         )
         self._planner.admit(transfer)
         return transfer
@@ -374,16 +391,5 @@ class Reconciler:
         return fetches
 
 
-def _joined(transfer: Transfer, handed: Package) -> Package:
-    """What was kept and what is handed over now, together.
-
-    Anybody who knows the terms can hand over signatures of a key of its own in another's name. So
-    those that are kept stay, until the chains have refused them.
-    """
-    kept = transfer.package
-    if kept is None:
-        return handed
-    joined = merge(kept, handed) if transfer.quarantine else merge(handed, kept)
-    if transfer.decline_refused and handed.decline is not None:
-        return replace(joined, decline=handed.decline)
-    return joined
+def _but_decline(package: Package | None) -> Package | None:
+    return replace(package, decline=None) if package else None

@@ -9,14 +9,20 @@ from common.v1 import transfer_pb2 as pb
 from relay.effects import Operation
 from relay.inputs import Package
 from relay.reconciler.packages import to_opening, to_signature
+from relay.reconciler.policy import Policy
 from relay.reconciler.transfers import Action, Step, Transfer
 
 __all__ = ["operation_of"]
 
 
-def operation_of(transfer: Transfer, step: Step) -> Operation:
+_REVEALING = (Action.COMMIT, Action.RESERVE_AND_COMMIT)
+
+
+def operation_of(transfer: Transfer, step: Step, policy: Policy) -> Operation:
     """The operation of a step that `judge` gave for this transfer."""
-    return Operation(step.action.value, _payload(transfer, step))
+    reveals = step.action in _REVEALING
+    not_after = transfer.deadline_unix_ms - policy.secret_guard_ms if reveals else 0
+    return Operation(step.action.value, _payload(transfer, step), not_after)
 
 
 def _payload(transfer: Transfer, step: Step) -> Message:

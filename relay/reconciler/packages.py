@@ -28,17 +28,19 @@ from common.transfer.terms import (
     transfer_id_of,
 )
 from common.v1.transfer_pb2 import LegOpening, PartySignature
-from relay.inputs import Consent, Opening, Package
+from relay.inputs import Consent, Opening, Package, Voice
 from relay.v1.relay_service_pb2 import TransferPackage
 
 __all__ = [
     "DEADLINE_AHEAD_MS_MAX",
+    "check_begins",
     "check_deadline",
     "check_package",
     "merge",
     "package_from",
     "to_opening",
     "to_signature",
+    "voice_of",
     "without_secret",
 ]
 
@@ -87,26 +89,48 @@ def check_package(package: Package, chain_ids: tuple[bytes, bytes]) -> Terms:
     return terms
 
 
-def check_deadline(terms: Terms, now_unix_ms: int) -> None:
-    """Refuse a transfer that would have to be kept for long. Raises `Refused(DEADLINE_TOO_FAR)`."""
-    if terms.deadline_unix_ms > now_unix_ms + DEADLINE_AHEAD_MS_MAX:
+def check_begins(package: Package) -> None:
+    """Refuse to begin a transfer with less than its parties have of it.
+
+    It begins with the follower's opening and the consent of an owner, or with a decline. Whatever
+    it lacks besides may come later. Raises `Refused(INVALID_ARGUMENT)`.
+    """
+    consented = package.follower_consents or package.decider_consents
+    if not ((package.follower_opening and consented) or package.decline):
+        raise Refused(
+            CommonReason.INVALID_ARGUMENT,
+            "a new transfer is begun with the follower's opening and a consent, or with a decline",
+        )
+
+
+def check_deadline(terms: Terms, now_unix_ms: int, ahead_ms_max: int) -> None:
+    """Refuse a transfer that would have to be kept for long, or that no chain would reserve.
+
+    Raises `Refused(DEADLINE_TOO_FAR)`.
+    """
+    if terms.deadline_unix_ms > now_unix_ms + ahead_ms_max:
         raise Refused(
             TransferReason.DEADLINE_TOO_FAR,
-            f"this relay keeps a transfer for at most {DEADLINE_AHEAD_MS_MAX} ms",
+            f"this relay takes a deadline at most {ahead_ms_max} ms ahead",
         )
 
 
 def merge(earlier: Package, later: Package) -> Package:
-    """Both packages of one transfer together: what the later one has adds to the earlier."""
-    return Package(
-        earlier.terms,
-        earlier.follower_opening or later.follower_opening,
-        earlier.decider_opening or later.decider_opening,
-        _merged(earlier.follower_consents, later.follower_consents),
-        _merged(earlier.decider_consents, later.decider_consents),
-        later.decline or earlier.decline,
-        earlier.secret or later.secret,
+    """The earlier package, with what the later one adds of that which its own hash proves.
+
+    Signatures prove nothing by themselves: see `relay.reconciler.voices`.
+    """
+    return replace(
+        earlier,
+        follower_opening=earlier.follower_opening or later.follower_opening,
+        decider_opening=earlier.decider_opening or later.decider_opening,
+        secret=earlier.secret or later.secret,
     )
+
+
+def voice_of(package: Package, caller: str) -> Voice:
+    """What was signed in a package, as the voice of who handed it over."""
+    return Voice(caller, package.follower_consents, package.decider_consents, package.decline)
 
 
 def without_secret(package: Package) -> Package:
@@ -124,14 +148,6 @@ def to_signature(consent: Consent) -> PartySignature:
     return PartySignature(
         party=consent.party, public_key=consent.public_key, signature=consent.signature
     )
-
-
-def _merged(earlier: tuple[Consent, ...], later: tuple[Consent, ...]) -> tuple[Consent, ...]:
-    """One consent of each party, the newest: its key may have been replaced meanwhile."""
-    by_party: dict[str, Consent] = {}
-    for one in (*later, *earlier):
-        by_party.setdefault(one.party, one)
-    return tuple(by_party.values())[:CONSENTS_MAX]
 
 
 def _opening(message: LegOpening) -> Opening:

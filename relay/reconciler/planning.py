@@ -7,7 +7,7 @@ and calling it once too often changes nothing.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 
 from common.errors import CommonReason, Reason
@@ -19,8 +19,18 @@ from relay.reconciler.lanes import Lane
 from relay.reconciler.packages import without_secret
 from relay.reconciler.policy import Policy
 from relay.reconciler.queues import ChainQueue
-from relay.reconciler.refusals import Verdict, verdict_of
-from relay.reconciler.transfers import Action, Clock, Judgement, Stage, Step, Transfer, judge
+from relay.reconciler.refusals import OF_SIGNATURES, Verdict, verdict_of
+from relay.reconciler.transfers import (
+    Action,
+    Clock,
+    Judgement,
+    Stage,
+    Step,
+    Transfer,
+    judge,
+    part_of,
+)
+from relay.reconciler.voices import Part
 
 __all__ = ["Planner", "RandomMs"]
 
@@ -41,6 +51,8 @@ class Planner:
         self.now_unix_ms = 0
         self.open: dict[bytes, Transfer] = {}
         self.ended: OrderedDict[bytes, Transfer] = OrderedDict()
+        self.open_of: Counter[str] = Counter()
+        """How many open transfers each caller began."""
         self.entries: list[Entry] = []
         self.must_persist = False
         self.changed: dict[bytes, None] = {}
@@ -57,7 +69,16 @@ class Planner:
         self.ended.pop(transfer.transfer_id, None)
         transfer.ending = None
         self.open[transfer.transfer_id] = transfer
+        self.open_of[transfer.opened_by] += 1
         self._agenda.watch_deadline(transfer, self.open)
+
+    def close(self, transfer: Transfer) -> None:
+        """A transfer has ended: its place is free."""
+        del self.open[transfer.transfer_id]
+        self.ended[transfer.transfer_id] = transfer
+        self.open_of[transfer.opened_by] -= 1
+        if not self.open_of[transfer.opened_by]:
+            del self.open_of[transfer.opened_by]
 
     def leave_to_others(self, transfer: Transfer) -> None:
         """Somebody else's relay has it: do nothing for a while, a random one."""
@@ -69,9 +90,20 @@ class Planner:
         """Write the package down before anything is sent for it."""
         assert transfer.package is not None, "only packages are kept"
         self.entries.append(
-            KeepPackage(transfer.transfer_id, transfer.package, transfer.received_unix_ms)
+            KeepPackage(
+                transfer.transfer_id,
+                transfer.package,
+                transfer.received_unix_ms,
+                transfer.voices.kept,
+                transfer.opened_by,
+            )
         )
         self.must_persist = True
+
+    def hurry(self, transfer: Transfer) -> None:
+        """A decline goes at once, also where the transfer is set aside: unless it has to wait."""
+        if self.now_unix_ms >= transfer.decline_not_before_unix_ms:
+            transfer.not_before_unix_ms = 0
 
     def renew(self, transfer: Transfer) -> None:
         """Something new is known: no back-off of before counts any more."""
@@ -178,8 +210,11 @@ class Planner:
     def blame(self, transfer: Transfer, step: Step, reason: Reason, message: str) -> None:
         """Set a transfer back by itself; others are not delayed by it."""
         transfer.refusal = f"{reason.name}: {message}"
-        if step.action is Action.DECLINE and not reason.transient:
-            transfer.decline_refused = True  # who signed it may not decline: go on without
+        if step.action is Action.DECLINE:
+            self._decline_refused(transfer, reason)
+            return
+        if reason in OF_SIGNATURES and self._is_another_heard(transfer, step):
+            transfer.not_before_unix_ms = self.now_unix_ms + self.back_off_ms(0)
             return
         transfer.attempts += 1
         if not reason.transient:
@@ -191,6 +226,24 @@ class Planner:
         transfer.not_before_unix_ms = self.now_unix_ms + self.back_off_ms(transfer.attempts)
 
     # --- parts -----------------------------------------------------------------------------------
+
+    def _decline_refused(self, transfer: Transfer, reason: Reason) -> None:
+        """Go on without: the next decline waits, longer each time, and nothing else does."""
+        transfer.declines_refused += 1
+        wait = self.back_off_ms(transfer.declines_refused)
+        transfer.decline_not_before_unix_ms = self.now_unix_ms + wait
+        if not reason.transient:  # who signed it may not decline
+            transfer.voices.refused(Part.DECLINE, transfer.speaking)
+            transfer.speak()
+
+    def _is_another_heard(self, transfer: Transfer, step: Step) -> bool:
+        """The signatures are no users': whether those of another voice have their turn now."""
+        part = part_of(transfer, step)
+        if part is None or transfer.package is None:
+            return False
+        others = transfer.voices.refused(part, transfer.speaking)
+        transfer.speak()
+        return others
 
     def _judge(self, transfer: Transfer) -> Judgement:
         clock = Clock(self.now_unix_ms, self._queues[transfer.decider_chain].time_unix_ms)
@@ -211,6 +264,7 @@ class Planner:
             deadline - self._policy.secret_guard_ms,
             deadline + self._policy.expiry_margin_ms,
             transfer.recheck_unix_ms,
+            transfer.decline_not_before_unix_ms,
             until_unix_ms,
             now + self._policy.recheck_max_ms,
         )
@@ -225,8 +279,7 @@ class Planner:
         transfer.recheck_unix_ms = self.now_unix_ms + transfer.recheck_ms
 
     def _end(self, transfer: Transfer) -> None:
-        del self.open[transfer.transfer_id]
-        self.ended[transfer.transfer_id] = transfer
+        self.close(transfer)
         self.changed[transfer.transfer_id] = None
         transfer.quarantine = ""
         transfer.ending = Ending(

@@ -38,6 +38,8 @@ class Policy:
     headers_remembered_max: int = 512
     fetch_transfers_max: int = 100
     open_transfers_max: int = 100_000
+    open_transfers_of_caller_max: int = 10_000
+    """Of these, how many one caller may have begun, so that it takes no other's place."""
     ended_transfers_max: int = 10_000
 
     scan_ms: int = 5_000
@@ -56,7 +58,7 @@ class Policy:
     """How long messages that were applied may wait for their acknowledgement."""
 
     secret_guard_ms: int = 5_000
-    """The secret is not sent later than this before the deadline."""
+    """The secret is not sent later than this before the deadline, for the first time or again."""
     expiry_margin_ms: int = 3_000
     """How long after the deadline, by its own clock, a relay expires without a look at the chain's.
     """

@@ -6,7 +6,7 @@ import enum
 
 from common.errors import CommonReason, Kind, Reason, TransferReason
 
-__all__ = ["Verdict", "verdict_of"]
+__all__ = ["OF_SIGNATURES", "Verdict", "verdict_of"]
 
 
 class Verdict(enum.Enum):
@@ -27,6 +27,8 @@ _CARRY = (
 _LOOK = (TransferReason.TRANSFER_DECIDED,)
 _WAIT = (TransferReason.NOT_EXPIRED, TransferReason.TRANSFER_EXPIRED)
 _AGAIN = (CommonReason.EXPIRED, CommonReason.NOT_IN_WINDOW, CommonReason.VALID_UNTIL_TOO_FAR)
+OF_SIGNATURES = (CommonReason.SIGNER_UNKNOWN, TransferReason.CONSENT_MISSING)
+"""A consent is missing, or is signed with a key that is not its party's."""
 _NODE_KINDS = (Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.LIMIT)
 
 

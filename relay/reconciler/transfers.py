@@ -11,13 +11,17 @@ import enum
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from common.deadline import expired
 from common.transfer.machine import Outcome, Role, TransferState, outcome_of
 from common.transfer.terms import Mode, Terms
 from relay.inputs import Ending, Package, SeenRecord
+from relay.reconciler.packages import merge, voice_of
 from relay.reconciler.policy import Policy
+from relay.reconciler.voices import Heard, Part, Voices
 
-__all__ = ["Action", "Clock", "Judgement", "Stage", "Step", "Transfer", "judge"]
+__all__ = ["Action", "Clock", "Judgement", "Stage", "Step", "Transfer", "judge", "part_of"]
 
 
 class Action(enum.StrEnum):
@@ -78,7 +82,9 @@ class Transfer:
     both chains must first say where it stands. `follower` and `decider` are the newest records
     seen there; `asked` and `told` are when each chain was last asked about it, and last answered.
     `in_flight` is the number of the batch that holds its step, `queued` the chain whose queue it
-    is in, `echo` the chain that accepted a step whose record was not seen yet.
+    is in, `echo` the chain that accepted a step whose record was not seen yet. `voices` are all
+    signatures handed over; `package` holds those whose turn it is, and `speaking` is the voice in
+    the step on its way. `opened_by` is the caller whose place it takes.
     """
 
     transfer_id: bytes
@@ -90,6 +96,9 @@ class Transfer:
     terms: Terms | None = None
     terms_bytes: bytes = b""
     package: Package | None = None
+    voices: Voices = field(default_factory=Voices)
+    speaking: Heard | None = None
+    opened_by: str = ""
     own: bool = False
     unread: bool = False
     follower: SeenRecord | None = None
@@ -105,7 +114,8 @@ class Transfer:
     attempts: int = 0
     refusal: str = ""
     quarantine: str = ""
-    decline_refused: bool = False
+    declines_refused: int = 0
+    decline_not_before_unix_ms: int = 0
     recheck_ms: int = 0
     recheck_unix_ms: int = 0
     echo: str = ""
@@ -139,6 +149,27 @@ class Transfer:
     def chains(self) -> tuple[str, str]:
         return self.follower_chain, self.decider_chain
 
+    def take(self, handed: Package, caller: str) -> None:
+        """Take what a caller handed over. Nothing that is kept is replaced by it."""
+        kept = self.package
+        if kept is None:
+            kept = replace(handed, follower_consents=(), decider_consents=(), decline=None)
+        self.package = merge(kept, handed)
+        if self.package.decider_opening != kept.decider_opening:
+            self.voices.renew_declines()  # it shows who owns the decider's leg
+        self.voices.add(voice_of(handed, caller))
+        self.speak()
+
+    def speak(self) -> None:
+        """Put the signatures whose turn it is into the package."""
+        assert self.package is not None, "voices come with packages"
+        self.package = replace(
+            self.package,
+            follower_consents=self.voices.consents(Part.FOLLOWER),
+            decider_consents=self.voices.consents(Part.DECIDER),
+            decline=self.voices.decline(),
+        )
+
     def observe(self, seen: SeenRecord) -> bool:
         """Take a record. Says whether it is newer than what was known of its chain."""
         is_follower = seen.record.role == Role.FOLLOWER
@@ -154,6 +185,15 @@ class Transfer:
         return True
 
 
+def part_of(transfer: Transfer, step: Step) -> Part | None:
+    """What of that which was signed is in a step, if any."""
+    if step.action is Action.DECLINE:
+        return Part.DECLINE
+    if step.action in {Action.RESERVE, Action.RESERVE_AND_COMMIT}:
+        return Part.FOLLOWER if step.chain == transfer.follower_chain else Part.DECIDER
+    return None
+
+
 def judge(transfer: Transfer, clock: Clock, policy: Policy) -> Judgement:
     """What the transfer awaits, and the next useful step. Pure: same knowledge, same answer."""
     if _decided(transfer.follower):
@@ -166,7 +206,8 @@ def judge(transfer: Transfer, clock: Clock, policy: Policy) -> Judgement:
         return _late(transfer, policy)
     if transfer.package is None:
         return Judgement(Stage.PACKAGE)
-    if transfer.package.decline is not None and not transfer.decline_refused:
+    waits = clock.now_unix_ms < transfer.decline_not_before_unix_ms
+    if transfer.package.decline is not None and not waits:
         return Judgement(Stage.DECLINE, Step(Action.DECLINE, transfer.decider_chain))
     if _is_guarded(transfer, clock, policy):
         return Judgement(Stage.DEADLINE)

@@ -13,6 +13,7 @@ import pytest
 
 from relay.devnet.layout import DataFolder
 from tests.e2e.local import own_base_port, processes_of, wutong
+from tests.e2e.readme import try_commands, try_example
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,7 @@ def test_the_demo_plays_the_case_and_everything_holds(tmp_path: Path) -> None:
 
 
 def goes_on_and_stops_when_told(data: Path) -> None:
-    """A second start keeps the ledgers; Ctrl-C stops it cleanly."""
+    """A second start keeps the ledgers; what the README says works; Ctrl-C stops it cleanly."""
     network = str(DataFolder(data).network)
     program = "from relay.cli import main; main()"
     arguments = [sys.executable, "-c", program, "up", "--no-case", "--data", str(data)]
@@ -61,8 +62,13 @@ def goes_on_and_stops_when_told(data: Path) -> None:
         assert any("Ctrl-C stops it" in line for line in process.stdout)
         shown = wutong("transfer", "list", "-o", "json", "--network", network)
         status = wutong("status", "-o", "json", "--network", network)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(STOP_SECONDS_MAX) == 0
+        (data.parent / ".wutong").symlink_to(data)
+        try:
+            try_commands(data.parent)
+            assert " at height " in try_example(data.parent)
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(STOP_SECONDS_MAX) == 0
     assert len(json.loads(shown.stdout)) == 4
     assert {node["role"] for node in json.loads(status.stdout)["nodes"]} == {"leader", "follower"}
     assert json.loads(status.stdout)["relay"]["up"] is True

@@ -14,15 +14,17 @@ from random import Random
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
 from common.crypto.digest import sha256
 from common.crypto.pki import PeerKind
 from common.errors import CommonReason, Refused, StorageFailed, TransferReason
 from common.network import Network, NetworkChain, NetworkNode
 from common.rpc.server import USERS, RpcServer
+from common.rpc.status import refusals
 from relay.client import RelayClient
 from relay.dossier import verify_dossier
-from relay.driver import RelayDriver
+from relay.driver import DEADLINE_SLACK_MS, RelayDriver
 from relay.folder import format_relay, open_relay
 from relay.journal import LmdbJournal, MemoryJournal
 from relay.metrics import RelayMetrics, facts_of
@@ -30,6 +32,7 @@ from relay.process import RelayProcess
 from relay.reconciler import ChainPlan, Policy, Reconciler
 from relay.service import RELAY_SERVICE, RelayService
 from relay.settings import RelaySettings, load_settings
+from relay.v1.relay_service_pb2 import StartTransferRequest, TransferPackage
 from relay.v1.relay_service_pb2_grpc import add_RelayServiceServicer_to_server
 from tests.kit.pair_ledger import PairHub
 from tests.kit.served import AUTHORITY, CLIENT, HOST, NETWORK
@@ -43,11 +46,14 @@ RELAY = AUTHORITY.issue(PeerKind.RELAY, "relay-1")
 class Running:
     """A relay over a pair, and a client of it."""
 
-    def __init__(self, hub: PairHub, driver: RelayDriver, client: RelayClient) -> None:
+    def __init__(
+        self, hub: PairHub, driver: RelayDriver, client: RelayClient, address: str
+    ) -> None:
         self.hub = hub
         self.pair = hub.pair
         self.driver = driver
         self.client = client
+        self.address = address
 
     async def seen(self) -> None:
         """Return once the relay has seen both chains."""
@@ -70,7 +76,9 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    journal: LmdbJournal | MemoryJournal, pair: TwoChains | None = None
+    journal: LmdbJournal | MemoryJournal,
+    pair: TwoChains | None = None,
+    policy: Policy | None = None,
 ) -> AsyncIterator[Running]:
     hub = PairHub(pair or TwoChains())
     books, assets = hub.pair.chains
@@ -78,7 +86,7 @@ async def running(
         ChainPlan(books.name, books.chain_id, heeds_holds=False),
         ChainPlan(assets.name, assets.chain_id, heeds_holds=True),
     )
-    reconciler = Reconciler(plans, Policy(), Random(1).randint)
+    reconciler = Reconciler(plans, policy or Policy(), Random(1).randint)
     driver = RelayDriver(reconciler, journal, hub.ledgers, lambda: hub.pair.now, tick_ms=10)
     service = RelayService(driver, (books.chain_id, assets.chain_id), books.name, assets.name)
     authority = AUTHORITY.credential.certificate_pem
@@ -89,7 +97,7 @@ async def running(
     driver.start()
     try:
         async with RelayClient(f"{HOST}:{port}", CLIENT, authority) as client:
-            yield Running(hub, driver, client)
+            yield Running(hub, driver, client, f"{HOST}:{port}")
     finally:
         await server.stop(0)
         await driver.close()
@@ -112,6 +120,7 @@ async def test_a_transfer_handed_over_ends_and_its_dossier_holds(relay: Running)
     report = verify_dossier(data, (relay.pair.books.chain_id, relay.pair.assets.chain_id))
     assert (report.outcome, report.ended, report.transfer_id) == ("COMMIT", True, transfer_id)
     assert [one.state for one in report.follower.records] == ["RESERVED", "SETTLED"]
+    assert (report.follower.consents, report.decider.consents) == (("buyer",), ("seller",))
     relay.pair.check()
 
 
@@ -134,6 +143,82 @@ async def test_a_package_that_can_never_work_is_refused_with_its_reason(relay: R
     assert await relay.client.transfers() == []
 
 
+async def test_a_new_transfer_begins_with_what_its_parties_alone_have(relay: Running) -> None:
+    agreement = relay.pair.trade()
+    whole = relay.pair.package(agreement)
+    for lacking in (
+        TransferPackage(terms=whole.terms),
+        TransferPackage(terms=whole.terms, secret=whole.secret),
+        TransferPackage(terms=whole.terms, follower_opening=whole.follower_opening),
+        TransferPackage(terms=whole.terms, follower_consents=whole.follower_consents),
+    ):
+        with pytest.raises(Refused) as refused:
+            await relay.client.start_transfer(lacking)
+        assert refused.value.reason is CommonReason.INVALID_ARGUMENT
+    assert await relay.client.transfers() == []
+    begun = TransferPackage(
+        terms=whole.terms,
+        follower_opening=whole.follower_opening,
+        follower_consents=whole.follower_consents,
+    )
+    transfer_id = await relay.client.start_transfer(begun)
+    rest = TransferPackage(
+        terms=whole.terms,
+        decider_opening=whole.decider_opening,
+        decider_consents=whole.decider_consents,
+    )
+    await relay.client.start_transfer(rest)
+    await relay.client.start_transfer(TransferPackage(terms=whole.terms, secret=whole.secret))
+    assert (await relay.client.wait_transfer(transfer_id, SECONDS)).outcome == "COMMIT"
+
+
+async def test_a_deadline_no_chain_would_take_is_refused_once_the_chains_rules_are_known() -> None:
+    pair = TwoChains()
+    most_ms = 600_001  # less than this relay's own limit
+    async with running(MemoryJournal(KEY, secrets.token_bytes), pair) as relay:
+        parameters = replace(pair.assets.genesis.parameters, deadline_max_ms=most_ms)
+        pair.assets.genesis = replace(pair.assets.genesis, parameters=parameters)
+
+        async def is_known() -> bool:
+            return relay.driver.deadline_ahead_ms == most_ms + DEADLINE_SLACK_MS
+
+        await relay.until(is_known, tick_ms=5_000)
+        with pytest.raises(Refused) as refused:
+            await relay.client.start_transfer(pair.package(pair.trade(seconds=700)))
+        assert refused.value.reason is TransferReason.DEADLINE_TOO_FAR
+        await relay.client.start_transfer(pair.package(pair.trade(seconds=599)))
+
+
+async def test_one_caller_cannot_take_every_place_of_a_relay() -> None:
+    policy = Policy(open_transfers_max=5, open_transfers_of_caller_max=3)
+    async with running(MemoryJournal(KEY, secrets.token_bytes), policy=policy) as relay:
+        pair = relay.pair
+
+        def waiting() -> TransferPackage:
+            return pair.package(pair.trade(amount=5, quantity=1, seconds=600), custody=False)
+
+        async def begin(package: TransferPackage) -> bytes:
+            with refusals():  # asked once: the client would ask again until there is a place
+                request = StartTransferRequest(package=package)
+                answer = await relay.client._relay.StartTransfer(request, timeout=SECONDS)
+                return answer.transfer_id
+
+        packages = [waiting() for _ in range(20)]
+        begun = await asyncio.gather(*map(begin, packages), return_exceptions=True)
+        refused = [one for one in begun if isinstance(one, Refused)]
+        assert (len(refused), relay.driver.reconciler.open_count) == (17, 3)
+        assert {one.reason for one in refused} == {CommonReason.BUSY}
+        other = AUTHORITY.issue(PeerKind.CLIENT, "other")
+        authority = AUTHORITY.credential.certificate_pem
+        async with RelayClient(relay.address, other, authority) as client:
+            transfer_id = await client.start_transfer(pair.package(pair.trade(seconds=600)))
+            assert (await client.wait_transfer(transfer_id, SECONDS)).outcome == "COMMIT"
+        begun_package = next(
+            package for package, told in zip(packages, begun, strict=True) if told not in refused
+        )
+        await relay.client.start_transfer(begun_package)
+
+
 async def test_a_transfer_nobody_knows_is_not_found(relay: Running) -> None:
     for call in (relay.client.transfer, relay.client.explain, relay.client.dossier):
         with pytest.raises(Refused) as refused:
@@ -154,6 +239,32 @@ async def test_a_transfer_the_relay_forgot_is_read_from_the_chains(relay: Runnin
         report = verify_dossier(await other.client.dossier(transfer_id))
         assert (report.outcome, report.ended) == ("COMMIT", True)
         assert not report.follower.is_opened, "the openings were the other relay's to know"
+
+
+async def test_a_dossier_opens_no_leg_that_its_chain_does_not_show_itself(relay: Running) -> None:
+    await relay.seen()
+    agreement = relay.pair.trade(seconds=600)
+    relay.hub.ledgers["assetchain"].away = Refused(CommonReason.NO_QUORUM, "two of four are up")
+    transfer_id = await relay.client.start_transfer(relay.pair.package(agreement))
+
+    async def is_reserved() -> bool:
+        return (await relay.client.transfer(transfer_id)).follower_state == "RESERVED"
+
+    await relay.until(is_reserved)
+    shown = await relay.client.dossier(transfer_id)
+    assert agreement.follower.value in shown
+    assert agreement.decider.value not in shown
+
+    async def has_expired() -> bool:
+        return (await relay.client.transfer(transfer_id)).ended
+
+    relay.hub.tick(700_000)
+    relay.hub.ledgers["assetchain"].away = None
+    await relay.until(has_expired, tick_ms=500)
+    shown = await relay.client.dossier(transfer_id)
+    report = verify_dossier(shown)
+    assert (report.outcome, report.follower.is_opened) == ("ABORT", True)
+    assert agreement.decider.value not in shown, "a tombstone needs no opening"
 
 
 async def test_transfers_are_listed_newest_first_page_by_page(relay: Running) -> None:

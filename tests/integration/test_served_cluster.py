@@ -14,9 +14,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from common.crypto.pki import PeerKind
+from common.encoding import decode
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.block import TransactionReceipt
 from common.ledger.compose import Author, compose
+from common.ledger.evidence import verify_certified, verify_entry
+from common.ledger.genesis import chain_id_of
+from common.ledger.identity import PARTY, Party
 from common.rpc.channels import open_channel
 from common.rpc.client import LedgerClient
 from common.rpc.status import refused_by
@@ -25,8 +29,9 @@ from common.v1 import ledger_service_pb2 as pb
 from common.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from common.v1.peer_service_pb2 import ExchangeRequest
 from common.v1.peer_service_pb2_grpc import PeerServiceStub
+from relay.ledgers import GrpcLedger
 from tests.kit.served import AUTHORITY, CLIENT, Authority, ServedCluster, served
-from tests.kit.tally import ACCOUNT, NODE_IDS, deposit, key_of, pay
+from tests.kit.tally import ACCOUNT, CHAIN, NODE_IDS, deposit, key_of, pay
 
 if TYPE_CHECKING:
     from common.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
@@ -58,6 +63,20 @@ async def refusal(call: Awaitable[object]) -> Refused:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     return refused_by(caught.value)
+
+
+async def test_a_relay_reads_a_party_with_all_that_proves_it_offline(
+    cluster: ServedCluster,
+) -> None:
+    async with cluster.client("bank") as client:
+        ledger = GrpcLedger(cluster.genesis.chain_name, client, CHAIN.operation_type, lambda: 0)
+        found = await ledger.party("acme", 1)
+        assert found is not None
+        chain_id, node_set = chain_id_of(cluster.genesis), cluster.genesis.node_set
+        final = verify_certified(found.header, found.certificate, chain_id, node_set)
+        assert verify_entry(final, PARTY.key("acme"), found.party, found.proof) == found.party
+        assert decode(Party, found.party).party_id == "acme"
+        assert await ledger.party("nobody", 1) is None
 
 
 async def test_a_submitted_transaction_is_final_and_its_effect_is_proven(

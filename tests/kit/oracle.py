@@ -30,6 +30,7 @@ from bizchain.contracts.cash.keys import CASH, ISSUANCE
 from bizchain.contracts.cash.types import CashLeg, JournalEntry
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import ReceiptLeg
+from common.deadline import expired
 from common.encoding import decode
 from common.ledger.block import Event, decode_leaf
 from common.ledger.holds import HoldNotice
@@ -38,6 +39,7 @@ from common.ledger.ledger import AppliedBlock
 from common.ledger.outbox import Message
 from common.ledger.transaction import Transaction
 from common.ledger.transition import Parsed
+from common.ledger.window import WINDOW_GRACE_MS
 from common.transfer.machine import TRANSFER, TransferRow, TransferState
 from common.transfer.pots import POT
 from common.transfer.terms import consent_digest, decline_digest
@@ -90,7 +92,8 @@ class Oracle:
         self.seen: Counter[str] = Counter()
         self.is_content = True
         self._rows: dict[str, dict[bytes, TransferRow]] = {}
-        self._effects: Counter[bytes] = Counter()
+        self._effects: dict[bytes, int] = {}
+        """By transaction id: until when the body that took effect could be valid."""
         self._cash: Counter[tuple[str, str]] = Counter()
         self._units: Counter[tuple[str, str]] = Counter()
         self._placed: list[Placed] = []
@@ -150,8 +153,11 @@ class Oracle:
                 self.seen["repeat answered"] += 1
                 assert receipt.repeat_of <= (applied.height, receipt.position)
             elif not refused and isinstance(transaction, Transaction) and transaction.sender:
-                self._effects[receipt.transaction_id] += 1
-                assert self._effects[receipt.transaction_id] == 1, "B16: a second effect"
+                before = self._effects.get(receipt.transaction_id)
+                kept_until = 0 if before is None else before + WINDOW_GRACE_MS
+                forgotten = expired(applied.header.time_unix_ms, kept_until)
+                assert forgotten, "B16: a second effect while the first is remembered"
+                self._effects[receipt.transaction_id] = transaction.valid_until_unix_ms
 
     def _owners_have_agreed(
         self, side: Side, parsed: Sequence[Parsed], applied: AppliedBlock

@@ -15,8 +15,10 @@ from collections.abc import AsyncIterator, Sequence
 from common.errors import Refused
 from common.ledger.block import decode_leaf
 from common.ledger.genesis import Genesis
-from relay.dossier.assembly import record_in
-from relay.dossier.contents import DossierRecord
+from common.ledger.identity import PARTY
+from common.ledger.versions import PARAMETER, in_force
+from relay.dossier.assembly import party_in, record_in
+from relay.dossier.contents import DossierRecord, PartyProof
 from relay.effects import Operation
 from relay.inputs import (
     ChainView,
@@ -99,9 +101,19 @@ class PairLedger:
     async def genesis(self) -> Genesis:
         return self._chain.genesis
 
+    async def deadline_max_ms(self) -> int:
+        self._answer()
+        ledger = self._chain.ledger
+        voted = in_force(ledger.state, PARAMETER, "deadline_max_ms", ledger.final_height)
+        return voted.value if voted else self._chain.genesis.parameters.deadline_max_ms
+
     async def record(self, transfer_id: bytes, height: int) -> DossierRecord:
         self._answer()
         return record_of(self._chain, transfer_id, height)
+
+    async def party(self, party_id: str, min_height: int) -> PartyProof | None:
+        self._answer()
+        return party_of(self._chain, party_id, min_height)
 
     def _answer(self) -> None:
         if self.away is not None:
@@ -113,3 +125,8 @@ def record_of(chain: LiveChain, transfer_id: bytes, height: int) -> DossierRecor
     certified = chain.certified(height)
     leaves = [decode_leaf(leaf) for leaf in chain.ledger.leaves_at(height)]
     return record_in(transfer_id, certified.header, certified.certificate, leaves)
+
+
+def party_of(chain: LiveChain, party_id: str, min_height: int = 0) -> PartyProof | None:
+    """A party as it stands in the newest final block, as a dossier shows it."""
+    return party_in(chain.reads.entry(PARTY.key(party_id), min_height))

@@ -131,12 +131,12 @@ class HarnessRelay:
 
     # --- clients
 
-    def hand_over(self, package: TransferPackage) -> bytes:
+    def hand_over(self, package: TransferPackage, caller: str = "client") -> bytes:
         """What `StartTransfer` does. Returns the transfer's id; raises `Refused` at the door."""
         given = package_from(package)
         books, assets = self.pair.chains
         transfer_id = transfer_id_of(check_package(given, (books.chain_id, assets.chain_id)))
-        self.inbox.append(PackageReceived(transfer_id, given))
+        self.inbox.append(PackageReceived(transfer_id, given, caller))
         return transfer_id
 
     # --- one turn of its process

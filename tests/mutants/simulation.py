@@ -36,8 +36,9 @@ from common.transfer import operations
 from common.transfer.machine import Action as Decision
 from common.transfer.machine import TransferState
 from relay.effects import Effect, Persist
-from relay.reconciler import core, transfers
+from relay.reconciler import batches, core, transfers
 from relay.reconciler.lanes import Lane
+from relay.reconciler.operations import operation_of
 from relay.reconciler.transfers import Action, Judgement, Stage, Step
 from tests.simulation.seed import SeedFailed, simulate
 
@@ -230,8 +231,11 @@ def tell_the_follower(patch: Patch) -> None:
 
 
 def reveal_late(patch: Patch) -> None:
-    """A relay sends the secret until the last moment."""
+    """A relay sends the secret until the last moment, and after it."""
     patch.setattr(transfers, "_is_guarded", lambda *_: False)
+    patch.setattr(
+        batches, "operation_of", lambda *args: operation_of(*args)._replace(not_after_unix_ms=0)
+    )
 
 
 def let_it_lie(patch: Patch) -> None:
@@ -280,7 +284,7 @@ SEEDS: Mapping[str, tuple[int, str]] = {
     "vote_without_a_record": (0, "before its disk has it"),
     "decide_by_half": (0, "computes another header|all is final"),
     "sign_again_after_a_restart": (0, "a peer shows a signature of this node"),
-    "believe_a_torn_state": (10, "stopped|computes another header"),
+    "believe_a_torn_state": (1, "stopped|computes another header"),
     "take_blocks_of_the_future": (6, "ms ahead"),
     "drop_the_window": (0, "two outcomes|twice"),
     "believe_any_path": (3, "I1: transfer|without its secret"),
@@ -290,7 +294,7 @@ SEEDS: Mapping[str, tuple[int, str]] = {
     "commit_after_the_deadline": (2, "COMMITTED, late is True"),
     "expire_before_the_deadline": (1, "ABORTED, late is False"),
     "commit_without_the_secret": (0, "COMMITTED without its secret"),
-    "decide_again": (39, "stopped|goes from"),
+    "decide_again": (17, "stopped|goes from"),
     "keep_the_escrow": (0, "units are conserved"),
     "believe_a_node": (0, "acknowledged and is lost|two outcomes"),
     "believe_a_door": (8, "said to be refused"),

@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bizchain.contracts.authority.types import KINDS
 from bizchain.contracts.cash.types import FeeSchedule
 from bizchain.v1 import operation_pb2 as business_pb
 from common.encoding import encode
 from common.errors import CommonReason as Reason
 from common.errors import Refused
 from common.storage.ports import KEY_BYTES_MAX
-from tests.kit import cast
+from tests.kit import authority, cast
 from tests.kit.council import Council, check_invariants
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
@@ -33,10 +34,16 @@ TEXTS = st.one_of(
     st.builds(
         str.__mul__, st.sampled_from("x/é中𝔘"), st.sampled_from((40, 64, 100, 140, 200, 201))
     ),
+    st.sampled_from(
+        (*KINDS, "change-lost", "change-over", "change-waiting", "join-waiting", "BBB")
+    ),
     st.text(max_size=20),
 )
 NUMBERS = st.sampled_from((0, 1, -1, 1_000, 2**31, 2**63 - 1, -(2**63), cast.START_UNIX_MS))
-DATA = st.one_of(st.binary(max_size=40), st.sampled_from((bytes(32), bytes(64), b"\xff" * 600)))
+DATA = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from((bytes(32), bytes(64), b"\xff" * 600, authority.NEW_KEY)),
+)
 
 CHANGES: list[tuple[str, str, int, bytes]] = [
     ("parameter", "deadline_min_ms", 600_000, b""),
@@ -67,6 +74,7 @@ def pair() -> Pair:
     """One furnished pair for all examples: each is another block on it."""
     if not PAIR:
         PAIR.append(furnished())
+        authority.prepare(PAIR[0])
     return PAIR[0]
 
 
@@ -107,6 +115,8 @@ def test_no_operation_stops_a_ledger(data: st.DataObject) -> None:
     sender = data.draw(st.sampled_from(AUTHORS))
     payload = getattr(side.chain.operation_type(), name)
     run(side, sender, name, data.draw(filled(payload)))
+    for judge in side.chain.invariants.values():
+        assert judge(side.ledger.state) == []
 
 
 @settings(max_examples=150, deadline=None)

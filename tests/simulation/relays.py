@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from common.deadline import UNIX_MS_MAX, expired
 from common.encoding import encode
 from common.errors import Refused, TransferReason
 from common.ledger.compose import Composed, compose
@@ -38,7 +39,7 @@ from relay.inputs import (
 )
 from relay.journal import MemoryJournal
 from relay.reconciler import ChainPlan, Policy, Reconciler
-from relay.reconciler.packages import check_package, package_from
+from relay.reconciler.packages import check_begins, check_package, package_from
 from relay.v1.relay_service_pb2 import TransferPackage
 from relay.verifier import ChainVerifier
 from tests.simulation.founding import MEMO, START_UNIX_MS, key_of
@@ -78,7 +79,7 @@ class Line:
         """The unsigned transaction of an operation."""
         message = self.cluster.chain.operation_type()
         getattr(message, operation.kind).CopyFrom(operation.payload)
-        until = now_unix_ms + VALID_MS
+        until = min(now_unix_ms + VALID_MS, operation.not_after_unix_ms or UNIX_MS_MAX)
         return compose(self.chain_id, message, request_id=request_id, valid_until_unix_ms=until)
 
 
@@ -151,6 +152,8 @@ class SimulatedRelay:
         handed = package_from(package)
         try:
             terms = check_package(handed, _pair_of(self.lines))
+            if self.reconciler.begins(transfer_id_of(terms)):
+                check_begins(handed)
         except Refused:
             self.oracle.counts["packages refused"] += 1
             return
@@ -223,7 +226,6 @@ class SimulatedRelay:
         line = self.lines[effect.chain]
         for operation in effect.operations:
             self.on_sent(operation)
-            self._show(effect.chain, operation)
         composed = [
             line.compose(operation, self._world.random.randbytes(16), self.now_unix_ms)
             for operation in effect.operations
@@ -233,7 +235,19 @@ class SimulatedRelay:
             [one.transaction_id for one in composed],
             partial(self._answered, self._incarnation, effect),
             TRIES_MAX,
+            partial(self._may_send, self._incarnation, effect),
         )
+
+    def _may_send(self, incarnation: int, effect: Submit, slot: int) -> bool:
+        """As the process does each time: a secret is given up in time. What leaves is judged."""
+        operation = effect.operations[slot]
+        not_after = operation.not_after_unix_ms
+        if not_after and expired(self.now_unix_ms, not_after):
+            self.oracle.counts["secrets given up"] += 1
+            return False
+        if incarnation == self._incarnation:
+            self._show(effect.chain, operation)
+        return True
 
     def _show(self, chain: str, operation: Operation) -> None:
         """Let the oracle judge what leaves."""

@@ -25,6 +25,7 @@ WAIT_US = 300_000
 TIMEOUT_US = 4_000_000
 
 Done = Callable[[list[Outcome] | Refused], None]
+MaySend = Callable[[int], bool]
 
 
 class Submitter:
@@ -38,13 +39,28 @@ class Submitter:
         self._world = remote.cluster.world
 
     def submit(
-        self, raws: Sequence[bytes], ids: Sequence[bytes], done: Done, tries: int = 1_000
+        self,
+        raws: Sequence[bytes],
+        ids: Sequence[bytes],
+        done: Done,
+        tries: int = 1_000,
+        may_send: MaySend = lambda _slot: True,
     ) -> None:
-        """`done` gets one outcome for each transaction, or the refusal of whoever gave up."""
+        """`done` gets one outcome for each transaction, or the refusal of whoever gave up.
+
+        `may_send` is asked about each before each time it is sent; one that may not be is given up.
+        """
         self.open += 1
-        self._send(_Submission(raws, ids, done, tries))
+        self._send(_Submission(raws, ids, done, tries, may_send))
 
     def _send(self, submission: _Submission) -> None:
+        for slot in submission.waiting:
+            if not submission.may_send(slot):
+                code = CommonReason.OUTCOME_UNKNOWN.number
+                submission.outcomes[slot] = Outcome(submission.ids[slot], code, "given up")
+        if not submission.waiting:
+            self._finish(submission)
+            return
         submission.tries -= 1
         raws = [submission.raws[slot] for slot in submission.waiting]
         self.remote.ask(
@@ -72,8 +88,11 @@ class Submitter:
         if submission.waiting:
             self._again(submission, answer.leader)
         else:
-            self.open -= 1
-            submission.done([submission.outcomes[slot] for slot in range(len(submission.ids))])
+            self._finish(submission)
+
+    def _finish(self, submission: _Submission) -> None:
+        self.open -= 1
+        submission.done([submission.outcomes[slot] for slot in range(len(submission.ids))])
 
     def _is_refused_by_many(self, submission: _Submission, slot: int, outcome: Outcome) -> bool:
         """One node's word at its door ends nothing."""
@@ -94,13 +113,21 @@ class Submitter:
 
 
 class _Submission:
-    __slots__ = ("done", "ids", "outcomes", "raws", "refusing", "tries")
+    __slots__ = ("done", "ids", "may_send", "outcomes", "raws", "refusing", "tries")
 
-    def __init__(self, raws: Sequence[bytes], ids: Sequence[bytes], done: Done, tries: int) -> None:
+    def __init__(
+        self,
+        raws: Sequence[bytes],
+        ids: Sequence[bytes],
+        done: Done,
+        tries: int,
+        may_send: MaySend,
+    ) -> None:
         self.raws = raws
         self.ids = ids
         self.done = done
         self.tries = tries
+        self.may_send = may_send
         self.outcomes: dict[int, Outcome] = {}
         self.refusing: dict[int, set[str]] = {}
 

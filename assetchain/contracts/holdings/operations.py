@@ -91,7 +91,7 @@ def release_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
 
 
 def credit_units(context: Context, party: str, lot_id: str, quantity: int) -> None:
-    """Credit an active party's own holding."""
+    """Credit a payable party's own holding."""
     _add(context, party, lot_id, free=quantity)
 
 

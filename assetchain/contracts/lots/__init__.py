@@ -5,4 +5,7 @@
 
 A receipt's root has at most one live lot. What is minted is exactly what the business chain proves
 of the reserved receipt: quantity, unit, goods and owner.
+
+Goods that the business chain confirms as lost are recorded on the root, by certified message; the
+lot keeps its units, and whoever values them reads how much of the goods is worth nothing.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
+from assetchain.contracts.lots.queries import live_lot_of
 from assetchain.contracts.lots.types import LotState
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
@@ -41,7 +42,19 @@ def lots_come_from_transfers(state: Reader) -> Sequence[Violation]:
     return broken
 
 
+def losses_are_within_their_lots(state: Reader) -> Sequence[Violation]:
+    """B14: no more of a lot's goods is lost than was minted on them."""
+    broken: list[Violation] = []
+    for key, notice in state.scan(IMPAIRMENT):
+        lot = live_lot_of(state, notice.receipt_id)
+        is_more = lot is not None and lot.state == LotState.ACTIVE and notice.total > lot.minted
+        if is_more or key != IMPAIRMENT.key(notice.receipt_id) or notice.quantity <= 0:
+            broken.append(Violation("B14", f"loss of {notice.receipt_id}: {notice.total} units"))
+    return broken
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "one live lot of a receipt": one_live_lot_of_a_receipt,
     "lots come from transfers": lots_come_from_transfers,
+    "losses are within their lots": losses_are_within_their_lots,
 }

@@ -1,4 +1,7 @@
-"""The leg of flow X1: minting. Lots change in transfers only; no user changes one alone."""
+"""The leg of flow X1: minting, and the message of a loss.
+
+Lots change in transfers only; no user changes one alone.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,21 @@ from typing import Any
 from msgspec.structs import replace
 
 from assetchain.contracts.holdings.operations import credit_units
-from assetchain.contracts.lots.keys import LOT, ROOT
-from assetchain.contracts.lots.queries import live_lot_of, lot_of
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
+from assetchain.contracts.lots.queries import impairment_of, live_lot_of, lot_of
 from assetchain.contracts.lots.types import Lot, LotState, MintLeg, Root
 from assetchain.reasons import AssetReason
 from common.encoding import decode
-from common.errors import Refused
-from common.ledger.chain import Context, LegRules, Rule
+from common.errors import CommonReason, Refused
+from common.ledger.chain import Context, LegRules, MessageRule, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party, check_identifier
+from common.ledger.impairment import ImpairmentNotice, check_impairment
 from common.transfer.facts import ReceiptFacts
 from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
 
-__all__ = ["LEGS", "OPERATIONS"]
+__all__ = ["LEGS", "MESSAGES", "OPERATIONS"]
 
 
 def check_leg(context: Context, leg: MintLeg, facts: bytes) -> None:
@@ -87,6 +91,22 @@ def release_leg(context: Context, _: bytes, leg: MintLeg) -> None:
     context.state.delete(ROOT, ROOT.key(leg.receipt_id))
 
 
+def check_impairment_message(context: Context, notice: ImpairmentNotice) -> None:
+    """A loss follows the one before and is within the lot; there need not be a lot yet."""
+    check_impairment(notice, impairment_of(context.state, notice.receipt_id))
+    lot = live_lot_of(context.state, notice.receipt_id)
+    if lot is not None and lot.state == LotState.ACTIVE and notice.total > lot.minted:
+        raise Refused(
+            CommonReason.AMOUNT_OUT_OF_RANGE, f"{notice.total} of {lot.minted} units are lost"
+        )
+
+
+def apply_impairment_message(context: Context, notice: ImpairmentNotice) -> None:
+    """Keep what is lost on the lot's root."""
+    context.state.put(IMPAIRMENT, IMPAIRMENT.key(notice.receipt_id), notice)
+    context.emit("impairment", notice.receipt_id, notice)
+
+
 def _pending(context: Context, leg: MintLeg) -> Lot:
     lot = lot_of(context.state, leg.lot_id)
     assert lot is not None, "a reserved mint has its pending lot"
@@ -95,6 +115,10 @@ def _pending(context: Context, leg: MintLeg) -> Lot:
 
 
 OPERATIONS: Mapping[str, Rule[Any, Any]] = {}
+
+MESSAGES: Mapping[str, MessageRule[Any]] = {
+    "impairment": MessageRule(ImpairmentNotice, check_impairment_message, apply_impairment_message),
+}
 
 LEGS: Mapping[str, LegRules[Any]] = {
     "X1": LegRules(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
 from assetchain.contracts.lots.types import Lot
 from common.ledger.holds import check_free
+from common.ledger.impairment import ImpairmentNotice
 from common.ledger.state import Reader
 
-__all__ = ["check_lot_free", "live_lot_of", "lot_of"]
+__all__ = ["check_lot_free", "impairment_of", "live_lot_of", "lot_of"]
 
 
 def lot_of(state: Reader, lot_id: str) -> Lot | None:
@@ -19,6 +20,11 @@ def live_lot_of(state: Reader, receipt_id: str) -> Lot | None:
     """The live lot of a receipt, or None."""
     root = state.get(ROOT, ROOT.key(receipt_id))
     return None if root is None else lot_of(state, root.lot_id)
+
+
+def impairment_of(state: Reader, receipt_id: str) -> ImpairmentNotice | None:
+    """What is lost of the goods of a receipt, or None."""
+    return state.get(IMPAIRMENT, IMPAIRMENT.key(receipt_id))
 
 
 def check_lot_free(state: Reader, lot: Lot) -> None:

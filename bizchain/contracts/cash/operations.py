@@ -30,7 +30,7 @@ from common.deadline import expired
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
-from common.ledger.identity import Party, active_party
+from common.ledger.identity import Party, active_party, payable_party
 from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
 
@@ -55,10 +55,10 @@ class Movement(NamedTuple):
 
 
 def check_deposit_cash(context: Context, operation: pb.DepositCash) -> Movement:
-    """A bank books money it received for an active party."""
+    """A bank books money it received for a party, suspended or not."""
     context.require_role("bank")
     movement = _movement(context.sender, operation.party, operation)
-    active_party(context.state, movement.payee)
+    payable_party(context.state, movement.payee)
     book = book_of(context.state, movement.currency)
     for issued in (book, issuance_of(context.state, movement.currency, context.sender)):
         check_amount(issued.issued + movement.amount, "all that was ever issued")
@@ -100,11 +100,11 @@ def apply_withdraw_cash(context: Context, _: pb.WithdrawCash, movement: Movement
 
 
 def check_pay_cash(context: Context, operation: pb.PayCash) -> Movement:
-    """A payment out of free money to another active party."""
+    """A payment out of free money to another party, suspended or not."""
     movement = _movement(context.sender, operation.payee, operation)
     if movement.payee == movement.payer:
         raise Refused(BusinessReason.SAME_PARTY, "payer and payee are two parties")
-    active_party(context.state, movement.payee)
+    payable_party(context.state, movement.payee)
     check_free(context.state, "party", movement.payer)
     _check_available(context, movement.payer, movement.currency, movement.amount)
     return movement
@@ -185,7 +185,7 @@ def _pay_out(
 
 
 def credit_cash(context: Context, party: str, currency: str, amount: int) -> None:
-    """Credit an active party's own account."""
+    """Credit a payable party's own account."""
     _add(context, party, currency, available=amount)
 
 

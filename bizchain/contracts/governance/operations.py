@@ -7,6 +7,7 @@ from typing import Any
 
 from bizchain.contracts.cash.queries import check_fee_schedule
 from bizchain.contracts.cash.types import FEE_SCHEDULE
+from bizchain.contracts.logistics.types import WATCH_RANGES
 from bizchain.reasons import BusinessReason
 from common.governance.operations import governance_rules
 from common.governance.subjects import (
@@ -31,7 +32,7 @@ GOVERNED = Governed(
         BusinessReason.PROPOSAL_NOT_EXPIRED,
         BusinessReason.TOO_MANY_PROPOSALS,
     ),
-    parameters=SHARED_PARAMETERS,
+    parameters={**SHARED_PARAMETERS, **WATCH_RANGES},
     contents={**PUBLICATIONS, FEE_SCHEDULE: check_fee_schedule},
     is_carried=is_shared,
 )

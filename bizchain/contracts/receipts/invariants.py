@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.receipts.keys import RECEIPT
-from bizchain.contracts.receipts.types import Receipt, ReceiptState
+from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.receipts.types import (
+    ROOTED_STATES,
+    DeliveryState,
+    Receipt,
+    ReceiptState,
+)
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
 from common.transfer.machine import TransferState, record_of
@@ -14,12 +19,12 @@ __all__ = ["INVARIANTS"]
 
 _EXPECTED = {
     ReceiptState.ISSUED: TransferState.RESERVED,
-    ReceiptState.TOKENISED: TransferState.SETTLED,
+    **dict.fromkeys(sorted(ROOTED_STATES), TransferState.SETTLED),
 }
 
 
 def reservations_are_live(state: Reader) -> Sequence[Violation]:
-    """B8: a reserved receipt names an open transfer, a tokenised one the settled transfer."""
+    """B8: a reserved receipt names an open transfer, one once tokenised the settled one."""
     return [
         Violation("B8", f"receipt {receipt.receipt_id} ({receipt.state}) has no such transfer")
         for _, receipt in state.scan(RECEIPT)
@@ -30,9 +35,25 @@ def reservations_are_live(state: Reader) -> Sequence[Violation]:
 def _agrees(state: Reader, receipt: Receipt) -> bool:
     stands = ReceiptState(receipt.state)
     if not receipt.transfer_id:
-        return stands is not ReceiptState.TOKENISED
+        return stands not in ROOTED_STATES
     row = record_of(state, receipt.transfer_id)
     return row is not None and row.record.state == _EXPECTED.get(stands)
 
 
-INVARIANTS: Mapping[str, Invariant] = {"receipt reservations are live": reservations_are_live}
+def deliveries_are_of_two(state: Reader) -> Sequence[Violation]:
+    """B14: goods are delivered where both signed, and nowhere else."""
+    taken = sorted(
+        row.receipt_id
+        for key, row in state.scan(DELIVERY)
+        if row.state == DeliveryState.ACCEPTED and key == DELIVERY.key(row.receipt_id)
+    )
+    gone = sorted(
+        row.receipt_id for _, row in state.scan(RECEIPT) if row.state == ReceiptState.DELIVERED
+    )
+    return [] if taken == gone else [Violation("B14", f"{len(taken)} taken, {len(gone)} delivered")]
+
+
+INVARIANTS: Mapping[str, Invariant] = {
+    "receipt reservations are live": reservations_are_live,
+    "deliveries are of two": deliveries_are_of_two,
+}

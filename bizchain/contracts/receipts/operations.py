@@ -1,4 +1,4 @@
-"""Reporting, issuing, rejecting and cancelling receipts, and the leg of flow X1."""
+"""Reporting, issuing, rejecting, cancelling, delivering receipts, and the leg of flow X1."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bizchain.contracts.receipts.keys import RECEIPT
-from bizchain.contracts.receipts.queries import receipt_of
-from bizchain.contracts.receipts.types import TRANSITIONS, Receipt, ReceiptLeg, ReceiptState
+from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.receipts.queries import delivery_of, receipt_of
+from bizchain.contracts.receipts.types import (
+    DELIVERY_TRANSITIONS,
+    TRANSITIONS,
+    Delivery,
+    DeliveryState,
+    Receipt,
+    ReceiptLeg,
+    ReceiptState,
+)
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import check_amount, unit_of
 from common.crypto.digest import DIGEST_BYTES
+from common.deadline import UNIX_MS_MAX, expired
 from common.encoding import encode
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
@@ -27,6 +36,7 @@ __all__ = ["LEGS", "OPERATIONS"]
 
 TEXT_CHARACTERS_MAX = 100
 COMMITMENTS_MAX = 16
+DELIVERY_MS_MAX = 30 * 24 * 3_600_000
 
 _GOODS_CODE = re.compile(r"[0-9]{6,10}\Z")
 
@@ -90,6 +100,104 @@ def apply_receipt(
     """Keep the receipt as checked."""
     context.state.put(RECEIPT, RECEIPT.key(receipt.receipt_id), receipt)
     context.emit("receipt", receipt.receipt_id, receipt)
+
+
+# --- delivery -----------------------------------------------------------------------------------
+
+
+def check_propose_delivery(context: Context, operation: pb.ProposeDelivery) -> Delivery:
+    """The delivery offered by the receipt's warehouse: of goods let out, which nothing holds."""
+    receipt = _known(context, operation.receipt_id)
+    if context.sender != receipt.warehouse:
+        raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
+    _moved(receipt, "deliver")
+    _check_unheld(context, receipt.receipt_id, receipt.owner)
+    if len(operation.evidence_hash) != DIGEST_BYTES:
+        raise Refused(CommonReason.INVALID_ARGUMENT, f"a hash has {DIGEST_BYTES} bytes")
+    now, deadline = context.time_unix_ms, operation.deadline_unix_ms
+    is_late = not 0 < deadline <= UNIX_MS_MAX or not expired(now + DELIVERY_MS_MAX, deadline)
+    if is_late or expired(now, deadline):
+        raise Refused(CommonReason.INVALID_ARGUMENT, "an offer ends within thirty days")
+    before = delivery_of(context.state, receipt.receipt_id)
+    awaits = before is not None and before.state == DeliveryState.PROPOSED
+    if before is not None and awaits and not expired(now, before.deadline_unix_ms):
+        raise Refused(BusinessReason.DELIVERY_OPEN, f"a delivery awaits {before.owner}")
+    return Delivery(
+        receipt.receipt_id,
+        DeliveryState.PROPOSED.value,
+        receipt.warehouse,
+        receipt.owner,
+        deadline,
+        operation.evidence_hash,
+    )
+
+
+def apply_propose_delivery(context: Context, _: pb.ProposeDelivery, proposed: Delivery) -> None:
+    """Keep the offer. One before it that was not taken has lapsed."""
+    before = delivery_of(context.state, proposed.receipt_id)
+    if before is not None and before.state == DeliveryState.PROPOSED:
+        context.emit("delivery", before.receipt_id, _delivered(before, "lapse"))
+    _keep_delivery(context, proposed)
+
+
+def check_accept_delivery(
+    context: Context, operation: pb.AcceptDelivery
+) -> tuple[Receipt, Delivery]:
+    """The receipt DELIVERED: its owner takes what was offered, in time, while nothing holds it."""
+    receipt = _known(context, operation.receipt_id)
+    delivery = _offered(context, operation.receipt_id)
+    if context.sender != delivery.owner or context.sender != receipt.owner:
+        raise Refused(BusinessReason.NOT_THE_OWNER, f"it is offered to {delivery.owner}")
+    accepted = _delivered(delivery, "accept")
+    moved = _moved(receipt, "deliver")
+    if expired(context.time_unix_ms, delivery.deadline_unix_ms):
+        raise Refused(BusinessReason.DELIVERY_EXPIRED, "it was offered until its deadline")
+    if operation.evidence_hash != delivery.evidence_hash:
+        raise Refused(CommonReason.INVALID_ARGUMENT, "another delivery note was offered")
+    _check_unheld(context, receipt.receipt_id, receipt.owner)
+    return moved, accepted
+
+
+def apply_accept_delivery(
+    context: Context, _: pb.AcceptDelivery, taken: tuple[Receipt, Delivery]
+) -> None:
+    """The goods are gone, and the receipt is at its end."""
+    receipt, delivery = taken
+    context.state.put(RECEIPT, RECEIPT.key(receipt.receipt_id), receipt)
+    context.emit("receipt", receipt.receipt_id, receipt)
+    _keep_delivery(context, delivery)
+
+
+def check_decline_delivery(context: Context, operation: pb.DeclineDelivery) -> Delivery:
+    """The delivery turned down by the owner or taken back by the warehouse."""
+    delivery = _offered(context, operation.receipt_id)
+    if context.sender not in (delivery.owner, delivery.warehouse):
+        raise Refused(BusinessReason.NOT_THE_OWNER, "it is neither offered by you nor to you")
+    return _delivered(delivery, "decline")
+
+
+def apply_decline_delivery(context: Context, _: pb.DeclineDelivery, delivery: Delivery) -> None:
+    """Keep the delivery in its new state."""
+    _keep_delivery(context, delivery)
+
+
+def _keep_delivery(context: Context, delivery: Delivery) -> None:
+    context.state.put(DELIVERY, DELIVERY.key(delivery.receipt_id), delivery)
+    context.emit("delivery", delivery.receipt_id, delivery)
+
+
+def _offered(context: Context, receipt_id: str) -> Delivery:
+    delivery = delivery_of(context.state, receipt_id)
+    if delivery is None:
+        raise Refused(CommonReason.NOT_FOUND, f"no delivery of {receipt_id} was offered")
+    return delivery
+
+
+def _delivered(delivery: Delivery, what: str) -> Delivery:
+    reached = DELIVERY_TRANSITIONS.get((DeliveryState(delivery.state), what))
+    if reached is None:
+        raise Refused(BusinessReason.WRONG_STATE, f"{what}: the delivery is {delivery.state}")
+    return replace(delivery, state=reached.value)
 
 
 # --- flow X1: issue -----------------------------------------------------------------------------
@@ -198,6 +306,9 @@ OPERATIONS: Mapping[str, Rule[Any, Any]] = {
     "issue_receipt": Rule(pb.IssueReceipt, check_issue_receipt, apply_receipt),
     "reject_receipt": Rule(pb.RejectReceipt, check_reject_receipt, apply_receipt),
     "cancel_receipt": Rule(pb.CancelReceipt, check_cancel_receipt, apply_receipt),
+    "propose_delivery": Rule(pb.ProposeDelivery, check_propose_delivery, apply_propose_delivery),
+    "accept_delivery": Rule(pb.AcceptDelivery, check_accept_delivery, apply_accept_delivery),
+    "decline_delivery": Rule(pb.DeclineDelivery, check_decline_delivery, apply_decline_delivery),
 }
 
 LEGS: Mapping[str, LegRules[Any]] = {

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 
 from common.encoding import Canonical
 
-__all__ = ["TRANSITIONS", "Receipt", "ReceiptLeg", "ReceiptState"]
+__all__ = [
+    "DELIVERY_TRANSITIONS",
+    "ROOTED_STATES",
+    "TRANSITIONS",
+    "Delivery",
+    "DeliveryState",
+    "Receipt",
+    "ReceiptLeg",
+    "ReceiptState",
+]
 
 
 class ReceiptState(enum.StrEnum):
@@ -16,6 +25,8 @@ class ReceiptState(enum.StrEnum):
     DRAFT = "DRAFT"
     ISSUED = "ISSUED"
     TOKENISED = "TOKENISED"
+    RELEASING = "RELEASING"
+    DELIVERED = "DELIVERED"
     REJECTED = "REJECTED"
     CANCELLED = "CANCELLED"
 
@@ -25,14 +36,37 @@ TRANSITIONS: Mapping[tuple[ReceiptState, str], ReceiptState] = {
     (ReceiptState.DRAFT, "reject"): ReceiptState.REJECTED,
     (ReceiptState.ISSUED, "cancel"): ReceiptState.CANCELLED,
     (ReceiptState.ISSUED, "tokenise"): ReceiptState.TOKENISED,
+    (ReceiptState.TOKENISED, "release"): ReceiptState.RELEASING,
+    (ReceiptState.RELEASING, "deliver"): ReceiptState.DELIVERED,
 }
-"""(state, what is done) -> state. Nothing else is possible."""
+"""(state, what is done) -> state. Nothing else is possible. To tokenise is what a leg does; nothing
+releases yet, so that nothing is delivered yet."""
+
+ROOTED_STATES = frozenset({ReceiptState.TOKENISED, ReceiptState.RELEASING, ReceiptState.DELIVERED})
+"""States of a receipt that a settled transfer tokenised, once and for all."""
+
+
+class DeliveryState(enum.StrEnum):
+    """What a delivery awaits: the owner's signature, or nothing more."""
+
+    PROPOSED = "PROPOSED"
+    ACCEPTED = "ACCEPTED"
+    DECLINED = "DECLINED"
+    LAPSED = "LAPSED"
+
+
+DELIVERY_TRANSITIONS: Mapping[tuple[DeliveryState, str], DeliveryState] = {
+    (DeliveryState.PROPOSED, "accept"): DeliveryState.ACCEPTED,
+    (DeliveryState.PROPOSED, "decline"): DeliveryState.DECLINED,
+    (DeliveryState.PROPOSED, "lapse"): DeliveryState.LAPSED,
+}
+"""(state, what is done) -> state. A delivery lapses when another is proposed after its deadline."""
 
 
 class Receipt(Canonical, frozen=True):
     """A warehouse receipt. `quantity` is in base units of `unit`.
 
-    `transfer_id` is empty, or the transfer that reserves it (ISSUED) or tokenised it (TOKENISED).
+    `transfer_id` is empty, or the transfer that reserves it (ISSUED) or tokenised it (later on).
     """
 
     receipt_id: str
@@ -47,6 +81,17 @@ class Receipt(Canonical, frozen=True):
     document_commitments: tuple[bytes, ...]
     reported_unix_ms: int
     transfer_id: bytes
+
+
+class Delivery(Canonical, frozen=True):
+    """The newest delivery of a receipt's goods: offered by its warehouse to its owner."""
+
+    receipt_id: str
+    state: str
+    warehouse: str
+    owner: str
+    deadline_unix_ms: int
+    evidence_hash: bytes
 
 
 class ReceiptLeg(Canonical, frozen=True):

@@ -48,7 +48,14 @@ def test_a_value_and_an_absence_hold_after_a_way_through_a_file() -> None:
 
 @pytest.mark.parametrize(
     "subject",
-    ["party/buyer", "receipt/coil-1", "hold/party/buyer", "document/seller/none"],
+    [
+        "party/buyer",
+        "receipt/coil-1",
+        "hold/party/buyer",
+        "document/seller/none",
+        "change/none",
+        "grade/buyer",
+    ],
 )
 def test_every_kind_of_the_books_can_be_proven(subject: str) -> None:
     books = TwoChains().books

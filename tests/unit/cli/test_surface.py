@@ -48,19 +48,28 @@ NOUNS = {
         "list",
         "export",
     },
-    "event": {"check"},
+    "delivery": {"propose", "accept", "decline", "show"},
+    "event": {"check", "post", "judge", "show", "list"},
     "governance": {"propose", "vote", "close", "show", "list", "in-force", "history"},
-    "hold": {"place", "lift", "show"},
+    "handover": {"propose", "accept", "decline", "show"},
+    "incident": {"list", "answer", "approve", "reject"},
+    "loss": {"report", "confirm", "show"},
+    "hold": {"place", "lift", "order", "show"},
     "invoice": {"match", "accept", "reject", "show", "list"},
     "keys": {"generate", "show", "list"},
-    "party": {"propose", "approve", "close", "show", "list"},
+    "party": {
+        "propose", "approve", "reject", "close", "show", "list", "grant", "revoke", "suspend",
+        "resume", "add-user", "remove-user", "replace-key", "recover", "key", "grade", "let-read",
+        "stop-reading", "changes",
+    },
+    "policy": {"propose", "approve", "show", "grades"},
     "proof": {"get", "verify"},
     "receipt": {"report", "issue", "reject", "cancel", "show", "list"},
     "status": set(),
     "transaction": {"show"},
     "transfer": {"start", "show", "list", "explain", "wait", "commit", "decline", "dossier"},
     "up": set(),
-}
+}  # fmt: skip
 
 
 def commands(group: typer.Typer) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from common.ledger.compose import Author
 from common.ledger.identity import PARTY
 from common.transfer.machine import TRANSITIONS, Action, Role, TransferState, next_state
 from common.v1 import transfer_pb2 as common_pb
-from tests.kit import cast, papers
+from tests.kit import authority, cast, logistics, papers
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side, reason
 
@@ -44,13 +44,8 @@ def document(**changed: Any) -> pb.RecordDocument:
     return pb.RecordDocument(**{**fields, **changed})
 
 
-def party(**changed: Any) -> pb.ProposeParty:
-    fields: dict[str, Any] = {
-        "party_id": "newcomer", "name": "Newcomer", "legal_entity_identifier": "",
-        "roles": [pb.RoleGrant(role="buyer", until_unix_ms=cast.START_UNIX_MS * 2)],
-        "users": [pb.User(user_id="first", public_key=cast.key_of("newcomer").public_key)],
-    }  # fmt: skip
-    return pb.ProposeParty(**{**fields, **changed})
+def party(party_id: str = "newcomer", **changed: Any) -> pb.ProposeParty:
+    return authority.proposal(party_id, **changed)
 
 
 def cash(kind: Callable[..., Any], **changed: Any) -> Any:
@@ -78,6 +73,8 @@ BUSINESS: dict[str, tuple[str, Any]] = {
     "lift_hold": (
         "regulator", pb.LiftHold(subject_kind="lot", subject_id="lot-old", case_id="1"),
     ),
+    **logistics.EXAMPLES,
+    **authority.EXAMPLES,
     **papers.EXAMPLES,
 }  # fmt: skip
 ASSET: dict[str, tuple[str, Any]] = {
@@ -104,12 +101,16 @@ ROLES_NEEDED = {
     ),
     "report_receipt": frozenset({"warehouse"}),
     "deposit_cash": frozenset({"bank"}),
+    **logistics.ROLES_NEEDED,
+    **authority.ROLES_NEEDED,
 }
 
 
 @pytest.fixture
 def pair() -> Pair:
     made = furnished()
+    authority.prepare(made)
+    logistics.prepare(made)
     made.report("receipt-draft", "alice")
     made.hold("lot", "lot-old", "1")
     assert made.business.do("operator", propose_party=party(party_id="waiting")) is None
@@ -159,7 +160,7 @@ def test_a_stranger_is_refused(pair: Pair, chain: str, kind: str, what: Any) -> 
         Author(own.party_id, cast.key_of("nobody")),
         Author(own.party_id, cast.key_of("bob:maker" if own.party_id != "bob" else "x")),
         Author("nobody", own.key),
-        Author("waiting", cast.key_of("newcomer")),
+        Author("waiting", cast.key_of("waiting")),
         Author("second-bank", cast.key_of("second-bank:maker")),
     ]
     for stranger in strangers:
@@ -392,6 +393,7 @@ def test_a_receipt_can_do_what_its_table_holds_and_nothing_else(
     ways: dict[ReceiptState, tuple[str, ...]] = {
         ReceiptState.DRAFT: (), ReceiptState.ISSUED: ("issue",), ReceiptState.TOKENISED: ("issue",),
         ReceiptState.REJECTED: ("reject",), ReceiptState.CANCELLED: ("issue", "cancel"),
+        ReceiptState.RELEASING: (), ReceiptState.DELIVERED: (),
     }  # fmt: skip
     pair.report("receipt-one", "alice")
 
@@ -408,6 +410,8 @@ def test_a_receipt_can_do_what_its_table_holds_and_nothing_else(
         assert do(way) is None
     if stands is ReceiptState.TOKENISED:
         pair.complete(pair.issue("receipt-one", "lot-one"))
+    if stands in {ReceiptState.RELEASING, ReceiptState.DELIVERED}:
+        logistics.change_receipt(pair, "receipt-one", state=stands.value)
     reached = RECEIPT_TRANSITIONS.get((stands, step))
     assert (do(step) is None) == (reached is not None)
     assert pair.receipt_of("receipt-one").state == (reached or stands)

@@ -23,7 +23,7 @@ from common.governance.types import Proposal
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import CommitTransfer, ReserveTransfer
 from relay.agreement import Agreement, Issue, agree_on_issue
-from tests.kit import cast, papers
+from tests.kit import authority, logistics, papers
 from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
@@ -191,16 +191,7 @@ def _(pair: Pair) -> Reason | None:
 
 
 def propose(pair: Pair, party_id: str) -> Reason | None:
-    operation = pb.ProposeParty(
-        party_id=party_id,
-        name="New",
-        roles=[pb.RoleGrant(role="buyer", until_unix_ms=cast.START_UNIX_MS * 2)],
-        users=[
-            pb.User(user_id=user, public_key=cast.key_of(f"operator:{user}").public_key)
-            for user in ("checker",)
-        ],
-    )
-    return pair.business.do("operator", propose_party=operation)
+    return pair.business.do("operator", propose_party=authority.proposal(party_id))
 
 
 def pay(pair: Pair, sender: str, payee: str, amount: int) -> Reason | None:
@@ -239,9 +230,10 @@ def _(pair: Pair) -> Reason | None:
 
 @reaches(BusinessReason.OWN_FIRM)
 def _(pair: Pair) -> Reason | None:
-    propose(pair, "newcomer")
-    approval = pb.ApproveParty(party_id="newcomer")
-    return pair.business.do("operator:checker", approve_party=approval)
+    return pair.business.do("operator", close_party=pb.CloseParty(party_id="operator"))
+
+
+EXAMPLES.update(authority.REFUSALS)
 
 
 @reaches(BusinessReason.RECEIPT_EXISTS)
@@ -303,6 +295,9 @@ def _(pair: Pair) -> Reason | None:
     assert pair.business.do("alice", record_document=operation) is None
     assert pair.business.do("bob", record_document=operation) is None
     return pair.business.do("alice", record_document=operation)
+
+
+EXAMPLES.update(logistics.REFUSALS)
 
 
 # --- the asset chain ----------------------------------------------------------------------------

@@ -14,21 +14,25 @@ import pytest
 from bizchain.v1 import operation_pb2 as pb
 from common.crypto.digest import sha256
 from common.crypto.keyfile import load_signing_key
+from common.crypto.privatefile import read_private
 from common.crypto.signing import SigningKey, sign, verify
 from common.deadline import UNIX_MS_MAX
-from common.encoding import encode
+from common.encoding import decode, encode
 from common.errors import Refused
 from common.ledger.block import Block
 from common.ledger.certificate import Certificate, HeaderVote, VoteSignature, vote_digest
 from common.ledger.compose import Author, compose
+from common.ledger.genesis import Genesis
 from common.ledger.holds import HOLD, Hold, Holds
 from common.ledger.identity import PARTY
 from common.ledger.ledger import BUCKET_ROW, CERTIFICATE_ROW, HEADER_ROW, Ledger
 from common.ledger.transition import parse_all
-from common.node.folder import OpenNode, open_node
+from common.node.folder import GENESIS_BYTES_MAX, GENESIS_FILE, OpenNode, open_node
 from common.raft.messages import NO_VOTE, Entry, HardState
-from common.storage.folder import FolderReason, open_folder, read_identity
+from common.storage.files import write_sealed
+from common.storage.folder import FolderReason, format_folder, open_folder, read_identity
 from common.storage.ports import LogStore, LogWrite, SigningRecord, StateStore
+from common.storage.state_store import Session
 from relay.audit.chains import CHAINS
 from relay.audit.findings import AuditReport, Violated
 from relay.audit.folders import audit_folders
@@ -198,6 +202,11 @@ def another_block(log: LogStore, _: StateStore) -> None:
     log.write([LogWrite(entries=(Entry(1, BLOCKS, encode(Block(NOW + BLOCKS, ()))),))])
 
 
+def another_block_early(log: LogStore, _: StateStore) -> None:
+    entries = [Entry(1, at, encode(Block(NOW + at, ()))) for at in (BLOCKS - 1, BLOCKS)]
+    log.write([LogWrite(entries=tuple(entries))])
+
+
 def another_signature(log: LogStore, _: StateStore) -> None:
     log.write([LogWrite(signing=SigningRecord(0, BLOCKS, sha256(b"another header"), 1))])
 
@@ -247,6 +256,93 @@ def test_a_node_that_lags_is_no_violation(stopped: DataFolder, tmp_path: Path) -
     report = audit(data)
     assert report.chains[0].height == BLOCKS
     assert [note.partition(" ")[0] for note in report.notes] == [CHANGED]
+
+
+def genesis_of(data: DataFolder, node_id: str) -> Genesis:
+    return decode(Genesis, read_private(data.node(node_id) / GENESIS_FILE, GENESIS_BYTES_MAX))
+
+
+def power_cut(data: DataFolder) -> None:
+    """Every state was last written under another boot, and not closed: it may be torn."""
+    marks = list(data.path.glob("nodes/*/data/session"))
+    assert len(marks) == len(KEPT)
+    for mark in marks:
+        write_sealed(mark, encode(Session("another boot", clean=False)))
+
+
+def test_after_a_power_cut_the_logs_are_read_as_far_as_anybody_signed(
+    stopped: DataFolder, tmp_path: Path
+) -> None:
+    data = copied(stopped, tmp_path)
+    power_cut(data)
+    report = audit(data)
+    assert [chain.height for chain in report.chains] == [BLOCKS - 1, BLOCKS - 1]
+    assert [note.partition(" ")[0] for note in report.notes] == list(KEPT)
+    assert all(f"{BLOCKS - 1} of {BLOCKS} blocks were judged" in note for note in report.notes)
+
+
+def test_one_whole_state_that_lags_does_not_hide_what_others_signed(
+    stopped: DataFolder, tmp_path: Path
+) -> None:
+    data = copied(stopped, tmp_path)
+    power_cut(data)
+    with changing(data, CHANGED) as (log, state):
+        state.discard()
+        ledger = Ledger.open(CHAINS["bizchain"], genesis_of(data, CHANGED), state, verify)
+        [entry] = log.entries(1, 2, 1)
+        block = decode(Block, entry.data)
+        ledger.apply(1, block, parse_all(ledger.chain, block))
+    assert audit(data).chains[0].height == BLOCKS - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (another_signature, f"signature: {CHANGED} at height {BLOCKS}"),
+        (another_block_early, f"log: {CHANGED} at height {BLOCKS - 1}"),
+    ],
+)
+def test_a_changed_log_is_found_though_no_state_is_whole(
+    stopped: DataFolder, tmp_path: Path, change: Stores, finding: str
+) -> None:
+    data = copied(stopped, tmp_path)
+    with changing(data, CHANGED) as stores:
+        change(*stores)
+    power_cut(data)
+    with pytest.raises(Violated, match=finding):
+        audit(data)
+
+
+def test_a_log_that_ends_before_what_its_node_signed_is_not_clean(
+    stopped: DataFolder, tmp_path: Path
+) -> None:
+    data = copied(stopped, tmp_path)
+    with changing(data, CHANGED) as (log, _):
+        log.write([LogWrite(signing=SigningRecord(0, BLOCKS + 2, sha256(b"a header"), 1))])
+    power_cut(data)
+    with pytest.raises(Violated, match=f"unread: {CHANGED} at height {BLOCKS}"):
+        audit(data)
+
+
+def test_logs_of_which_nothing_counts_are_not_clean(stopped: DataFolder, tmp_path: Path) -> None:
+    data = copied(stopped, tmp_path)
+    for node_id in KEPT:
+        place = data.node(node_id) / "data"
+        identity = read_identity(place)
+        shutil.rmtree(place)
+        format_folder(place, identity)
+        with changing(data, node_id) as (log, _):
+            entry = Entry(1, 1, encode(Block(NOW + 1, ())))
+            log.write([LogWrite(hard_state=HardState(1, NO_VOTE), entries=(entry,))])
+    power_cut(data)
+    with pytest.raises(Violated, match=r"unread: .* no whole state, no signature"):
+        audit(data)
+
+
+def test_nodes_that_never_ran_have_nothing_to_be_judged(tmp_path: Path) -> None:
+    data = DataFolder(tmp_path / "data")
+    provision(data, base_port=30_000, now_unix_ms=NOW, random_bytes=secrets.token_bytes)
+    assert [chain.height for chain in audit(data).chains] == [0, 0]
 
 
 def test_running_and_missing_nodes_are_said_to_be(stopped: DataFolder, tmp_path: Path) -> None:

@@ -25,12 +25,12 @@ from common.transfer.terms import Mode, Terms
 from relay.agreement import decline
 from relay.dossier import Dossier, DossierRecord, verify_dossier
 from relay.dossier.__main__ import main
-from relay.dossier.assembly import assemble, record_in
-from relay.dossier.contents import DOSSIER_BYTES_MAX
+from relay.dossier.assembly import ChainProofs, assemble, record_in
+from relay.dossier.contents import DOSSIER_BYTES_MAX, PartyProof
 from relay.inputs import Opening
-from tests.kit.pair_ledger import record_of
+from tests.kit.pair_ledger import party_of, record_of
 from tests.kit.relays import HarnessRelay, run
-from tests.kit.two_chains import TwoChains, author_of, key_of
+from tests.kit.two_chains import LiveChain, TwoChains, author_of, key_of
 
 Change = Callable[[Dossier], Dossier]
 
@@ -58,15 +58,23 @@ def dossier_of(kind: str) -> bytes:
     return assemble(
         found.terms_bytes,
         found.package,
-        (
+        ChainProofs(
             pair.books.genesis,
             [record_of(pair.books, transfer_id, one) for one in found.follower_heights],
+            {"buyer": party_on(pair.books, "buyer")},
         ),
-        (
+        ChainProofs(
             pair.assets.genesis,
             [record_of(pair.assets, transfer_id, one) for one in found.decider_heights],
+            {"seller": party_on(pair.assets, "seller")},
         ),
     )
+
+
+def party_on(chain: LiveChain, party: str) -> PartyProof:
+    proof = party_of(chain, party)
+    assert proof is not None
+    return proof
 
 
 def committed() -> Dossier:
@@ -130,7 +138,10 @@ def test_no_dossier_of_an_open_transfer_holds_its_secret() -> None:
     assert found.package is not None
     assert found.package.secret
     data = assemble(
-        found.terms_bytes, found.package, (pair.books.genesis, []), (pair.assets.genesis, [])
+        found.terms_bytes,
+        found.package,
+        ChainProofs(pair.books.genesis, []),
+        ChainProofs(pair.assets.genesis, []),
     )
     assert agreement.secret not in data
 
@@ -210,7 +221,9 @@ def other(dossier: Dossier) -> Dossier:
 
 
 CHANGES: dict[str, Change] = {
-    "version": lambda d: replace(d, version=2),
+    "version before": lambda d: replace(d, version=1),
+    "version after": lambda d: replace(d, version=3),
+    "version far away": lambda d: replace(d, version=1 << 40),
     "terms cut": lambda d: replace(d, terms=d.terms[:-1]),
     "terms salt": lambda d: terms(d, salt=bytes(32)),
     "terms flow": lambda d: terms(d, flow="X1"),
@@ -413,6 +426,20 @@ def test_the_verifier_says_what_it_found(
     assert "COMMIT, ended on both chains" in told
     assert "SETTLED in block" in told
     assert "compare both chain ids" in told
+
+
+def test_what_a_record_says_neither_begins_a_line_nor_commands_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever owns the nodes of a chain that nobody pinned certifies what it likes."""
+    path = tmp_path / "a.dossier"
+    lie = "\x1b[2J\nholds     COMMIT, ended on both chains"
+    path.write_bytes(forged("follower", ("RESERVED", {"reason": lie})))
+    assert main([str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "RESERVED (\\x1b[2J" in told
+    assert all(line.isprintable() for line in told.splitlines())
+    assert sum(line.startswith("holds") for line in told.splitlines()) == 1
 
 
 def test_the_verifier_refuses_with_its_own_exit_codes(

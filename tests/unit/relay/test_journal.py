@@ -13,9 +13,10 @@ import pytest
 from msgspec.structs import replace
 
 from common.crypto.digest import sha256
+from common.encoding import Canonical, encode
 from common.errors import CommonReason, Refused, StorageFailed
 from relay.effects import DropTransfer, Entry, KeepEnded, KeepPackage
-from relay.inputs import Consent, Ending, Opening, Package
+from relay.inputs import Consent, Ending, Opening, Package, Voice
 from relay.journal import Journal, LmdbJournal, MemoryJournal
 
 KEY = sha256(b"the sealing key")
@@ -84,6 +85,35 @@ def test_an_ended_transfer_is_kept_without_its_secret_until_it_is_dropped(journa
     assert kept(journal) == [(id_of(1), without, 5, ENDING)]
     journal.write([DropTransfer(id_of(1)), DropTransfer(id_of(9))])
     assert kept(journal) == []
+
+
+def test_voices_and_whose_place_it_is_are_kept_as_long_as_the_transfer_is_open(
+    journal: Journal,
+) -> None:
+    signed = Consent("buyer", bytes(32), bytes(64))
+    voices = (Voice("a", (signed,), (), None), Voice("b", (), (signed,), signed))
+    journal.write([KeepPackage(id_of(1), PACKAGE, 5, voices, "a")])
+    [found] = journal.recover()
+    assert (found.voices, found.opened_by) == (voices, "a")
+    journal.write([KeepEnded(id_of(1), replace(PACKAGE, secret=b""), 5, ENDING)])
+    [found] = journal.recover()
+    assert (found.voices, found.opened_by) == ((), "")
+
+
+class OlderRow(Canonical, frozen=True):
+    """A row of format 1."""
+
+    version: int
+    received_unix_ms: int
+    package: Package
+    ending: Ending | None
+
+
+def test_a_journal_of_an_older_format_is_refused_and_not_guessed_at() -> None:
+    twin = MemoryJournal(KEY, chance())
+    twin._rows = {b"\x01" + id_of(1): encode(OlderRow(1, 5, replace(PACKAGE, secret=b""), None))}
+    with pytest.raises(StorageFailed, match="not of format 2"):
+        twin.recover()
 
 
 def test_entries_of_one_write_apply_in_their_order(journal: Journal) -> None:

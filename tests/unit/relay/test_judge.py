@@ -163,7 +163,7 @@ def test_what_was_reserved_nowhere_lapses_once_both_chains_say_so_after_the_dead
     assert judge(transfer, late, POLICY).stage is Stage.ENDED
 
 
-def test_a_decline_goes_before_a_commit_unless_the_decider_has_refused_it() -> None:
+def test_a_decline_goes_before_a_commit_unless_it_has_to_wait_as_others_were_refused() -> None:
     transfer = reserved(a_transfer())
     assert transfer.package is not None
     assert transfer.terms is not None
@@ -172,7 +172,7 @@ def test_a_decline_goes_before_a_commit_unless_the_decider_has_refused_it() -> N
     given.decline.CopyFrom(signed)
     transfer.package = replace(transfer.package, decline=package_from(given).decline)
     assert judge(transfer, IN_TIME, POLICY).step == (Action.DECLINE, ASSETS, None)
-    transfer.decline_refused = True
+    transfer.decline_not_before_unix_ms = NOW + 1
     assert judge(transfer, IN_TIME, POLICY).stage is Stage.COMMIT
 
 

@@ -1,0 +1,51 @@
+"""What must always hold of grades and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bizchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY, version_key
+from common.errors import Refused
+from common.ledger.chain import Invariant, Violation
+from common.ledger.grades import check_grade, check_policy, policy_in_force
+from common.ledger.identity import party_of
+from common.ledger.state import Reader
+
+__all__ = ["INVARIANTS"]
+
+
+def grades_are_of_parties(state: Reader) -> Sequence[Violation]:
+    """B12: every grade is one there is, of a party there is."""
+    broken: list[Violation] = []
+    for key, grade in state.scan(GRADE):
+        try:
+            check_grade(grade)
+        except Refused as refused:
+            broken.append(Violation("B12", f"grade of {grade.party_id}: {refused.message}"))
+        if key != GRADE.key(grade.party_id) or party_of(state, grade.party_id) is None:
+            broken.append(Violation("B12", f"the grade of {grade.party_id} is of no such party"))
+    return broken
+
+
+def the_policy_in_force_is_the_newest_approved(state: Reader) -> Sequence[Violation]:
+    """B12: what is in force is the highest version that two people signed."""
+    broken: list[Violation] = []
+    approved = None
+    for key, policy in state.scan(POLICY):
+        try:
+            check_policy(policy)
+        except Refused as refused:
+            broken.append(Violation("B12", f"policy {policy.version}: {refused.message}"))
+        if key not in {IN_FORCE, version_key(policy.version)} or policy.maker == policy.checker:
+            broken.append(Violation("B12", f"policy {policy.version} is not two people's"))
+        if policy.checker and key != IN_FORCE:
+            approved = policy
+    if policy_in_force(state) != approved:
+        broken.append(Violation("B12", "the policy in force is not the newest approved one"))
+    return broken
+
+
+INVARIANTS: Mapping[str, Invariant] = {
+    "grades are of parties": grades_are_of_parties,
+    "the policy in force is the newest approved": the_policy_in_force_is_the_newest_approved,
+}

@@ -1,0 +1,27 @@
+"""Incidents of goods: cases that rules opened, what answers and lifts them, and confirmed losses.
+
+Purpose: a hold that a rule placed must be lifted by people, on evidence, and by two firms; and
+goods that are gone must be said to be gone.
+
+Rules:
+
+- A rule of `bizchain.contracts.logistics` fires into a case, numbered by the rule and by the event:
+  one hold under the authority `system.rule-engine`, which no party can be called. While a case is
+  open its rule makes it new, and an answer given before is void: so a receipt carries at most one
+  hold for each rule, and no stale answer lifts a newer alarm.
+- A case is lifted by two firms: the receipt's warehouse answers (counter-report), and every one of
+  `required_approvals` approves that very answer, named by its hash. Lifting one lifts no other.
+- An overdue stock-take is made good by a stock-take, then by an answer; whoever approves the answer
+  to a wrong or new place accepts the place.
+- A loss is reported by the warehouse and confirmed by an administrator of another firm than the
+  reporter's and the owner's, exactly as reported. What is lost is worth nothing from then on, is no
+  longer missed by the rules, and travels to the asset chain as a certified message.
+
+      fire ┌──────┐ --answer--> ┌──────────┐ --approve--> LIFTED
+    ──────►│ OPEN │             │ ANSWERED │
+           └──────┘ <--reject-- └──────────┘
+                    <---fire---
+
+    counter_report(receipt_id="coil-7", case_id="quantity-below-tolerance-4", evidence_hash=...)
+    approve_counter_report(receipt_id="coil-7", case_id=..., evidence_hash=the same)
+"""

@@ -1,0 +1,94 @@
+"""What must always hold of cases and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.incidents.types import (
+    RULE_AUTHORITY,
+    Case,
+    CaseState,
+    LossState,
+    WatchRule,
+    rule_of,
+)
+from bizchain.contracts.logistics.keys import HEAD
+from bizchain.contracts.receipts.queries import receipt_of
+from common.ledger.chain import Invariant, Violation
+from common.ledger.holds import HOLD
+from common.ledger.state import Reader
+
+__all__ = ["INVARIANTS"]
+
+RULES = frozenset(rule.value for rule in WatchRule)
+
+
+def cases_and_holds_agree(state: Reader) -> Sequence[Violation]:
+    """B5, B14: a rule that fired has its hold or was lifted; heads, cases and holds agree."""
+    standing = sorted(
+        f"{case.receipt_id}/{case.case_id}"
+        for _, case in state.scan(CASE)
+        if case.state != CaseState.LIFTED
+    )
+    listed = sorted(
+        f"{head.receipt_id}/{case_id}"
+        for _, head in state.scan(HEAD)
+        for case_id in head.open_cases
+    )
+    held = sorted(
+        f"{key[1:].decode().removeprefix('receipt/')}/{hold.case_id}"
+        for key, row in state.scan(HOLD)
+        for hold in row.holds
+        if hold.authority == RULE_AUTHORITY
+    )
+    broken = [
+        Violation("B14", f"case {case.case_id} of {case.receipt_id} is {case.state}")
+        for key, case in state.scan(CASE)
+        if not _is_whole(key, case)
+    ]
+    if not standing == listed == held:
+        message = f"{len(standing)} cases stand, {len(listed)} are listed, {len(held)} hold"
+        broken.append(Violation("B5", message))
+    return broken
+
+
+def _is_whole(key: bytes, case: Case) -> bool:
+    """A case is as its state says: answered or not, approved by another firm or not."""
+    answered = bool(case.answered_by and case.answer_hash)
+    approved = bool(case.approvals and case.lifted_unix_ms)
+    shape = {
+        CaseState.OPEN: not answered and not case.approvals and not case.lifted_unix_ms,
+        CaseState.ANSWERED: answered and not case.lifted_unix_ms,
+        CaseState.LIFTED: answered and approved,
+    }[CaseState(case.state)]
+    return (
+        shape
+        and key == CASE.key(case.receipt_id, case.case_id)
+        and case.rule == rule_of(case.case_id)
+        and case.rule in RULES
+        and all(approval.party != case.answered_by for approval in case.approvals)
+    )
+
+
+def losses_are_within_their_goods(state: Reader) -> Sequence[Violation]:
+    """B14: no more is lost than there was, and what is confirmed was lost."""
+    broken: list[Violation] = []
+    for key, loss in state.scan(LOSS):
+        receipt = receipt_of(state, loss.receipt_id)
+        reported = 0 if loss.state == LossState.CONFIRMED else loss.quantity
+        if (
+            receipt is None
+            or key != LOSS.key(loss.receipt_id)
+            or loss.quantity <= 0
+            or loss.impaired < loss.confirmed
+            or loss.impaired + reported > receipt.quantity
+        ):
+            broken.append(Violation("B14", f"loss of {loss.receipt_id}: {loss.impaired} units"))
+    return broken
+
+
+INVARIANTS: Mapping[str, Invariant] = {
+    "cases and holds agree": cases_and_holds_agree,
+    "losses are within their goods": losses_are_within_their_goods,
+}

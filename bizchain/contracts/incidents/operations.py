@@ -1,0 +1,294 @@
+"""Opening, answering and lifting cases; reporting and confirming losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.incidents.queries import case_of, loss_of, required_approvals
+from bizchain.contracts.incidents.types import (
+    CASE_TRANSITIONS,
+    LOSS_TRANSITIONS,
+    RULE_AUTHORITY,
+    Approval,
+    Case,
+    CaseState,
+    Loss,
+    LossState,
+    WatchRule,
+    case_id_of,
+)
+from bizchain.contracts.logistics.keys import HEAD
+from bizchain.contracts.logistics.queries import (
+    check_digest,
+    head_of,
+    is_overdue,
+    limits_in_force,
+    open_case_of,
+    watched,
+)
+from bizchain.contracts.logistics.types import Head
+from bizchain.contracts.receipts.queries import receipt_of
+from bizchain.contracts.receipts.types import Receipt
+from bizchain.reasons import BusinessReason
+from bizchain.v1 import operation_pb2 as pb
+from common.errors import CommonReason, Refused
+from common.ledger.chain import Context, Rule
+from common.ledger.holds import Hold, HoldNotice, apply_notice
+from common.ledger.impairment import ImpairmentNotice
+
+__all__ = ["OPERATIONS", "fired_case", "open_cases"]
+
+
+# --- what rules open ----------------------------------------------------------------------------
+
+
+def fired_case(
+    context: Context, head: Head, rule: WatchRule, number: int, evidence_hash: bytes
+) -> Case:
+    """A new case, or the open one of the same rule made new: an answer given before is void."""
+    before = open_case_of(context.state, head, rule)
+    if before is None:
+        return Case(
+            head.receipt_id, case_id_of(rule, number), rule.value, CaseState.OPEN.value, number,
+            evidence_hash, context.time_unix_ms, "", b"", (), 0,
+        )  # fmt: skip
+    renewed = replace(
+        before,
+        state=CASE_TRANSITIONS[CaseState(before.state), "fire"].value,
+        event_number=number,
+        evidence_hash=evidence_hash,
+        fired_unix_ms=context.time_unix_ms,
+    )
+    return _unanswered(renewed)
+
+
+def open_cases(context: Context, cases: Sequence[Case]) -> None:
+    """Keep the cases of rules that fired, and hold their receipt on both chains."""
+    for case in cases:
+        _keep_case(context, case)
+        _tell_hold(context, case, placed=True)
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def check_counter_report(context: Context, operation: pb.CounterReport) -> Case:
+    """The case answered by the receipt's warehouse, with evidence."""
+    receipt, case = _case_to(context, "answer", operation)
+    if context.sender != receipt.warehouse:
+        raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
+    check_digest(operation.evidence_hash)
+    return replace(case, answered_by=context.sender, answer_hash=operation.evidence_hash)
+
+
+def apply_case(context: Context, _: pb.CounterReport | pb.RejectCounterReport, case: Case) -> None:
+    """Keep the case in its new state."""
+    _keep_case(context, case)
+
+
+def check_approve_counter_report(
+    context: Context, operation: pb.ApproveCounterReport
+) -> tuple[Head, Case]:
+    """The case with one more approval; lifted where that was the last one required."""
+    receipt, case = _case_to(context, "agree", operation)
+    given = [approval.role for approval in case.approvals]
+    required = required_approvals(context.state, receipt)
+    missing = [role for role in required if role not in given]
+    role = _role_of(context, missing)
+    _check_other_firm(context, receipt, case.answered_by)
+    _check_same_report(case.answer_hash, operation.evidence_hash)
+    head = head_of(context.state, receipt)
+    limits = limits_in_force(context.state, context.height)
+    if case.rule == WatchRule.OVERDUE and is_overdue(receipt, head, limits, context.time_unix_ms):
+        raise Refused(
+            BusinessReason.STOCK_TAKE_STILL_OVERDUE, f"count the goods of {receipt.receipt_id}"
+        )
+    agreed = replace(case, approvals=(*case.approvals, Approval(role, context.sender)))
+    if len(missing) > 1:
+        return head, agreed
+    _, lifted = _case_to(context, "approve", operation)
+    return (
+        _without_case(head, lifted),
+        replace(agreed, state=lifted.state, lifted_unix_ms=context.time_unix_ms),
+    )
+
+
+def apply_approve_counter_report(
+    context: Context, _: pb.ApproveCounterReport, judged: tuple[Head, Case]
+) -> None:
+    """Keep the approval; with the last one, lift exactly this case's hold, on both chains."""
+    head, case = judged
+    _keep_case(context, case)
+    if case.state == CaseState.LIFTED:
+        context.state.put(HEAD, HEAD.key(head.receipt_id), head)
+        _tell_hold(context, case, placed=False)
+
+
+def check_reject_counter_report(context: Context, operation: pb.RejectCounterReport) -> Case:
+    """The case open again: an administrator does not take the answer."""
+    receipt, case = _case_to(context, "reject", operation)
+    _role_of(context, required_approvals(context.state, receipt))
+    _check_other_firm(context, receipt, case.answered_by)
+    _check_same_report(case.answer_hash, operation.evidence_hash)
+    return _unanswered(case)
+
+
+# --- losses -------------------------------------------------------------------------------------
+
+
+def check_report_loss(context: Context, operation: pb.ReportLoss) -> Loss:
+    """The loss reported by the receipt's warehouse; one not confirmed yet is corrected."""
+    receipt, _ = watched(context.state, operation.receipt_id)
+    if context.sender != receipt.warehouse:
+        raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
+    check_digest(operation.evidence_hash)
+    before = loss_of(context.state, receipt.receipt_id)
+    impaired = 0 if before is None else before.impaired
+    left = receipt.quantity - impaired
+    if not 0 < operation.quantity <= left:
+        raise Refused(
+            BusinessReason.LOSS_EXCEEDS_GOODS, f"{operation.quantity} of {left} are reported lost"
+        )
+    return Loss(
+        receipt.receipt_id,
+        _lost(before, "report"),
+        operation.quantity,
+        context.sender,
+        operation.evidence_hash,
+        0 if before is None else before.confirmed,
+        impaired,
+    )
+
+
+def apply_report_loss(context: Context, _: pb.ReportLoss, loss: Loss) -> None:
+    """Keep the report."""
+    _keep_loss(context, loss)
+
+
+def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
+    """The loss confirmed by an administrator of another firm, exactly as it was reported."""
+    context.require_role("administrator")
+    receipt, _ = watched(context.state, operation.receipt_id)
+    before = loss_of(context.state, receipt.receipt_id)
+    if before is None:
+        raise Refused(CommonReason.NOT_FOUND, f"no loss of {receipt.receipt_id} is reported")
+    confirmed = _lost(before, "confirm")
+    _check_other_firm(context, receipt, before.reported_by)
+    _check_same_report(before.evidence_hash, operation.evidence_hash)
+    if operation.quantity != before.quantity:
+        raise Refused(BusinessReason.REPORT_MISMATCH, f"{before.quantity} are reported lost")
+    return replace(
+        before,
+        state=confirmed,
+        confirmed=before.confirmed + 1,
+        impaired=before.impaired + before.quantity,
+    )
+
+
+def apply_confirm_loss(context: Context, _: pb.ConfirmLoss, loss: Loss) -> None:
+    """Keep the loss, and tell the asset chain what is worth nothing."""
+    _keep_loss(context, loss)
+    notice = ImpairmentNotice(
+        loss.receipt_id,
+        loss.confirmed,
+        loss.quantity,
+        loss.impaired,
+        0,
+        loss.evidence_hash,
+        context.time_unix_ms,
+    )
+    context.emit("impairment", loss.receipt_id, notice)
+    context.send("impairment", notice)
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def _unanswered(case: Case) -> Case:
+    return replace(case, answered_by="", answer_hash=b"", approvals=())
+
+
+def _without_case(head: Head, case: Case) -> Head:
+    """The head once a case is lifted. Whoever approves where goods are expects them there."""
+    kept = tuple(case_id for case_id in head.open_cases if case_id != case.case_id)
+    is_about_place = case.rule in (WatchRule.MOVED, WatchRule.MISPLACED)
+    expected = head.place if is_about_place else head.expected_place
+    return replace(head, open_cases=kept, expected_place=expected)
+
+
+def _keep_case(context: Context, case: Case) -> None:
+    context.state.put(CASE, CASE.key(case.receipt_id, case.case_id), case)
+    context.emit("goods-case", f"{case.receipt_id}/{case.case_id}", case)
+
+
+def _tell_hold(context: Context, case: Case, *, placed: bool) -> None:
+    """Place or lift the hold of a case, here and on the asset chain."""
+    ground = f"{case.rule}: event {case.event_number}, evidence {case.evidence_hash.hex()}"
+    hold = Hold(RULE_AUTHORITY, case.case_id, ground if placed else "", context.time_unix_ms)
+    notice = HoldNotice("receipt", case.receipt_id, hold, placed)
+    apply_notice(context.state, notice)
+    context.emit("hold", f"receipt/{case.receipt_id}", notice)
+    context.send("hold", notice)
+
+
+def _keep_loss(context: Context, loss: Loss) -> None:
+    context.state.put(LOSS, LOSS.key(loss.receipt_id), loss)
+    context.emit("loss", loss.receipt_id, loss)
+
+
+def _case_to(
+    context: Context,
+    what: str,
+    operation: pb.CounterReport | pb.ApproveCounterReport | pb.RejectCounterReport,
+) -> tuple[Receipt, Case]:
+    """A receipt, and its case in the state that this step leads to."""
+    receipt = receipt_of(context.state, operation.receipt_id)
+    case = case_of(context.state, operation.receipt_id, operation.case_id)
+    if receipt is None or case is None:
+        raise Refused(
+            CommonReason.NOT_FOUND, f"{operation.receipt_id} has no case {operation.case_id}"
+        )
+    reached = CASE_TRANSITIONS.get((CaseState(case.state), what))
+    if reached is None:
+        raise Refused(BusinessReason.WRONG_STATE, f"{what}: {case.case_id} is {case.state}")
+    return receipt, replace(case, state=reached.value)
+
+
+def _role_of(context: Context, roles: Sequence[str]) -> str:
+    """The first of these roles that the signer has. Raises `Refused(PERMISSION_DENIED)`."""
+    context.require_role(*roles)
+    return next(role for role in roles if role in context.roles)
+
+
+def _check_other_firm(context: Context, receipt: Receipt, reporter: str) -> None:
+    if context.sender in (reporter, receipt.owner):
+        raise Refused(BusinessReason.OWN_FIRM, "nobody judges what their own firm says or owns")
+
+
+def _check_same_report(reported: bytes, judged: bytes) -> None:
+    if reported != judged:
+        raise Refused(BusinessReason.REPORT_MISMATCH, f"the report is {reported.hex()}")
+
+
+def _lost(before: Loss | None, what: str) -> str:
+    if before is None:
+        return LossState.REPORTED.value
+    reached = LOSS_TRANSITIONS.get((LossState(before.state), what))
+    if reached is None:
+        raise Refused(BusinessReason.WRONG_STATE, f"{what}: the loss is {before.state}")
+    return reached.value
+
+
+OPERATIONS: Mapping[str, Rule[Any, Any]] = {
+    "counter_report": Rule(pb.CounterReport, check_counter_report, apply_case),
+    "approve_counter_report": Rule(
+        pb.ApproveCounterReport, check_approve_counter_report, apply_approve_counter_report
+    ),
+    "reject_counter_report": Rule(pb.RejectCounterReport, check_reject_counter_report, apply_case),
+    "report_loss": Rule(pb.ReportLoss, check_report_loss, apply_report_loss),
+    "confirm_loss": Rule(pb.ConfirmLoss, check_confirm_loss, apply_confirm_loss),
+}

@@ -1,0 +1,35 @@
+"""Reads of cases and losses, and who must agree before a case is lifted."""
+
+from __future__ import annotations
+
+from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.incidents.types import Case, Loss
+from bizchain.contracts.receipts.types import Receipt
+from common.ledger.state import Reader
+
+__all__ = ["case_of", "impaired_of", "loss_of", "required_approvals"]
+
+
+def case_of(state: Reader, receipt_id: str, case_id: str) -> Case | None:
+    """The case of a receipt with this number, or None."""
+    return state.get(CASE, CASE.key(receipt_id, case_id))
+
+
+def loss_of(state: Reader, receipt_id: str) -> Loss | None:
+    """The newest loss of a receipt's goods, or None."""
+    return state.get(LOSS, LOSS.key(receipt_id))
+
+
+def impaired_of(state: Reader, receipt_id: str) -> int:
+    """How much of a receipt's goods is confirmed as lost, in base units."""
+    loss = loss_of(state, receipt_id)
+    return 0 if loss is None else loss.impaired
+
+
+def required_approvals(_: Reader, __: Receipt) -> tuple[str, ...]:
+    """The roles that must approve an answer before the hold of its case is lifted, each once.
+
+    An administrator. Where the goods are pledged their bank must too; no pledge is recorded on
+    these books yet, so that no receipt has one.
+    """
+    return ("administrator",)

@@ -1,0 +1,124 @@
+"""The values of the incidents contract."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from common.encoding import Canonical
+
+__all__ = [
+    "CASE_TRANSITIONS",
+    "LOSS_TRANSITIONS",
+    "RULE_AUTHORITY",
+    "Approval",
+    "Case",
+    "CaseState",
+    "Loss",
+    "LossState",
+    "WatchRule",
+    "case_id_of",
+    "rule_of",
+]
+
+RULE_AUTHORITY = "system.rule-engine"
+"""The authority of holds that rules place. No party id has a full stop: nobody can sign for it."""
+
+
+class WatchRule(enum.StrEnum):
+    """The rules that judge what is seen, by their ids."""
+
+    MOVED = "moved-while-tokenised"
+    SHORT = "quantity-below-tolerance"
+    OVERDUE = "stock-take-overdue"
+    MISPLACED = "wrong-place"
+    ALARM = "sensor-alarm"
+    GAP = "gap-in-the-chain"
+    TWICE = "sscc-in-two-places"
+
+
+class CaseState(enum.StrEnum):
+    """What a case awaits: an answer, its approvals, nothing more."""
+
+    OPEN = "OPEN"
+    ANSWERED = "ANSWERED"
+    LIFTED = "LIFTED"
+
+
+CASE_TRANSITIONS: Mapping[tuple[CaseState, str], CaseState] = {
+    (CaseState.OPEN, "fire"): CaseState.OPEN,
+    (CaseState.OPEN, "answer"): CaseState.ANSWERED,
+    (CaseState.ANSWERED, "fire"): CaseState.OPEN,
+    (CaseState.ANSWERED, "reject"): CaseState.OPEN,
+    (CaseState.ANSWERED, "agree"): CaseState.ANSWERED,
+    (CaseState.ANSWERED, "approve"): CaseState.LIFTED,
+}
+"""(state, what is done) -> state. Nothing else is possible; a case begins OPEN, when a rule fires.
+To agree is to approve while others must too."""
+
+
+class Approval(Canonical, frozen=True):
+    """Who approved an answer, in which role."""
+
+    role: str
+    party: str
+
+
+class Case(Canonical, frozen=True):
+    """A rule that fired, and what came of it. The hold of the same number stands until LIFTED.
+
+    `event_number` and `evidence_hash` are those of the newest event that fired it. `answer_hash` is
+    empty while there is no answer.
+    """
+
+    receipt_id: str
+    case_id: str
+    rule: str
+    state: str
+    event_number: int
+    evidence_hash: bytes
+    fired_unix_ms: int
+    answered_by: str
+    answer_hash: bytes
+    approvals: tuple[Approval, ...]
+    lifted_unix_ms: int
+
+
+class LossState(enum.StrEnum):
+    """What a loss awaits: to be confirmed, or nothing more."""
+
+    REPORTED = "REPORTED"
+    CONFIRMED = "CONFIRMED"
+
+
+LOSS_TRANSITIONS: Mapping[tuple[LossState, str], LossState] = {
+    (LossState.REPORTED, "report"): LossState.REPORTED,
+    (LossState.REPORTED, "confirm"): LossState.CONFIRMED,
+    (LossState.CONFIRMED, "report"): LossState.REPORTED,
+}
+"""(state, what is done) -> state. A report not confirmed yet may be corrected by another."""
+
+
+class Loss(Canonical, frozen=True):
+    """The newest reported loss of a receipt's goods, and what was confirmed so far, all together.
+
+    `confirmed` losses together are `impaired` base units, which are worth nothing.
+    """
+
+    receipt_id: str
+    state: str
+    quantity: int
+    reported_by: str
+    evidence_hash: bytes
+    confirmed: int
+    impaired: int
+
+
+def case_id_of(rule: WatchRule, event_number: int) -> str:
+    """The number of a case: the rule, and how many events there were when it fired."""
+    return f"{rule}-{event_number}"
+
+
+def rule_of(case_id: str) -> str:
+    """The rule of a case, by its number."""
+    return case_id.rpartition("-")[0]

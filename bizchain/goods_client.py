@@ -1,0 +1,195 @@
+"""The part of the business client that watches goods: events, handovers, incidents, delivery.
+
+head = await books.goods_head("coil-7")
+await books.by(clerk).post_event(GoodsEvent("coil-7", head.count + 1, "stock-take", ...))
+await books.by(clerk).counter_report("coil-7", "sensor-alarm-4", sha256(letter))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.incidents.types import Case, Loss
+from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD
+from bizchain.contracts.logistics.queries import first_head
+from bizchain.contracts.logistics.types import GoodsEvent, Handover, Head
+from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.receipts.types import Delivery
+from bizchain.v1 import incident_service_pb2 as incident_pb
+from bizchain.v1 import logistics_service_pb2 as logistics_pb
+from bizchain.v1 import operation_pb2 as pb
+from bizchain.v1.incident_service_pb2_grpc import IncidentServiceStub
+from bizchain.v1.logistics_service_pb2_grpc import LogisticsServiceStub
+from common.rpc.client import Found
+from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row, TypedClient
+from common.rpc.verifier import Outcome
+
+__all__ = ["GoodsClient"]
+
+
+class GoodsClient(TypedClient):
+    """Acts on goods and reads what is seen of them."""
+
+    # --- goods -----------------------------------------------------------------------------------
+
+    async def post_event(self, event: GoodsEvent) -> Outcome:
+        """By the warehouse or whoever has custody: what was seen, with `named_hash` before it."""
+        return await self.act(
+            post_event=pb.PostEvent(
+                receipt_id=event.receipt_id,
+                kind=event.kind,
+                event_unix_ms=event.event_unix_ms,
+                place=event.place,
+                quantity=event.quantity,
+                ssccs=event.ssccs,
+                alarm=event.alarm,
+                previous_hash=event.named_hash,
+                evidence_hash=event.evidence_hash,
+            )
+        )
+
+    async def judge_overdue(self, receipt_id: str) -> Outcome:
+        """By anybody: the receipt is held where its goods ought to have been counted by now."""
+        return await self.act(judge_overdue=pb.JudgeOverdue(receipt_id=receipt_id))
+
+    async def propose_handover(
+        self,
+        receipt_id: str,
+        receiver: str,
+        place: str,
+        quantity: int,
+        deadline_unix_ms: int,
+        evidence_hash: bytes,
+        ssccs: Sequence[str] = (),
+    ) -> Outcome:
+        """By whoever has custody: the goods are offered to a warehouse or carrier."""
+        return await self.act(
+            propose_handover=pb.ProposeHandover(
+                receipt_id=receipt_id,
+                receiver=receiver,
+                place=place,
+                quantity=quantity,
+                ssccs=ssccs,
+                deadline_unix_ms=deadline_unix_ms,
+                evidence_hash=evidence_hash,
+            )
+        )
+
+    async def accept_handover(self, receipt_id: str, number: int) -> Outcome:
+        """By the receiver: the goods are with it."""
+        operation = pb.AcceptHandover(receipt_id=receipt_id, number=number)
+        return await self.act(accept_handover=operation)
+
+    async def decline_handover(self, receipt_id: str, number: int) -> Outcome:
+        """By the receiver or the giver: the offer ends."""
+        operation = pb.DeclineHandover(receipt_id=receipt_id, number=number)
+        return await self.act(decline_handover=operation)
+
+    async def goods_head(self, receipt_id: str) -> Head:
+        """Where the events of a receipt stand, proven. Raises `Refused(NOT_FOUND)`."""
+        found = await self.ledger.get(HEAD, HEAD.key(receipt_id))
+        if found.value is not None:
+            return found.value
+        what = f"receipt {receipt_id}"
+        receipt = (await self.get(RECEIPT, RECEIPT.key(receipt_id), what)).value
+        assert receipt is not None, "a found receipt has a value"
+        return first_head(receipt)
+
+    async def goods_events(self, receipt_id: str) -> list[Row[GoodsEvent]]:
+        """The newest events of a receipt, oldest first."""
+        return await self.rows(
+            GOODS_EVENT,
+            lambda node, token: LogisticsServiceStub(node.channel).ListGoodsEvents(
+                logistics_pb.ListGoodsEventsRequest(
+                    receipt_id=receipt_id, page_size=PAGE_ROWS, page_token=token
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            receipt_id,
+            "",
+        )
+
+    async def handover(self, receipt_id: str) -> Found[Handover]:
+        """The newest handover of a receipt's goods. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(HANDOVER, HANDOVER.key(receipt_id), f"handover of {receipt_id}")
+
+    # --- incidents and delivery ------------------------------------------------------------------
+
+    async def counter_report(self, receipt_id: str, case_id: str, evidence_hash: bytes) -> Outcome:
+        """By the receipt's warehouse: the answer to a case."""
+        operation = pb.CounterReport(
+            receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
+        )
+        return await self.act(counter_report=operation)
+
+    async def approve_counter_report(
+        self, receipt_id: str, case_id: str, evidence_hash: bytes
+    ) -> Outcome:
+        """By an administrator: that very answer holds, and the case is lifted."""
+        operation = pb.ApproveCounterReport(
+            receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
+        )
+        return await self.act(approve_counter_report=operation)
+
+    async def reject_counter_report(
+        self, receipt_id: str, case_id: str, evidence_hash: bytes
+    ) -> Outcome:
+        """By an administrator: the case stays open."""
+        operation = pb.RejectCounterReport(
+            receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
+        )
+        return await self.act(reject_counter_report=operation)
+
+    async def incidents(self, receipt_id: str = "") -> list[Row[Case]]:
+        """All cases of a receipt, or of every one."""
+        return await self.rows(
+            CASE,
+            lambda node, token: IncidentServiceStub(node.channel).ListIncidents(
+                incident_pb.ListIncidentsRequest(
+                    receipt_id=receipt_id, page_size=PAGE_ROWS, page_token=token
+                ),
+                timeout=CALL_SECONDS,
+            ),
+            *([receipt_id, ""] if receipt_id else []),
+        )
+
+    async def report_loss(self, receipt_id: str, quantity: int, evidence_hash: bytes) -> Outcome:
+        """By the receipt's warehouse: goods are gone."""
+        operation = pb.ReportLoss(
+            receipt_id=receipt_id, quantity=quantity, evidence_hash=evidence_hash
+        )
+        return await self.act(report_loss=operation)
+
+    async def confirm_loss(self, receipt_id: str, quantity: int, evidence_hash: bytes) -> Outcome:
+        """By an administrator: exactly what was reported is gone, and worth nothing."""
+        operation = pb.ConfirmLoss(
+            receipt_id=receipt_id, quantity=quantity, evidence_hash=evidence_hash
+        )
+        return await self.act(confirm_loss=operation)
+
+    async def loss(self, receipt_id: str) -> Found[Loss]:
+        """The newest loss of a receipt's goods. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(LOSS, LOSS.key(receipt_id), f"loss of {receipt_id}")
+
+    async def propose_delivery(
+        self, receipt_id: str, deadline_unix_ms: int, evidence_hash: bytes
+    ) -> Outcome:
+        """By the receipt's warehouse: goods that were let out are offered to their owner."""
+        operation = pb.ProposeDelivery(
+            receipt_id=receipt_id, deadline_unix_ms=deadline_unix_ms, evidence_hash=evidence_hash
+        )
+        return await self.act(propose_delivery=operation)
+
+    async def accept_delivery(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
+        """By the owner: the goods are taken, the receipt ends."""
+        operation = pb.AcceptDelivery(receipt_id=receipt_id, evidence_hash=evidence_hash)
+        return await self.act(accept_delivery=operation)
+
+    async def decline_delivery(self, receipt_id: str) -> Outcome:
+        """By the owner or the warehouse: the offer ends."""
+        return await self.act(decline_delivery=pb.DeclineDelivery(receipt_id=receipt_id))
+
+    async def delivery(self, receipt_id: str) -> Found[Delivery]:
+        """The newest delivery of a receipt's goods. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(DELIVERY, DELIVERY.key(receipt_id), f"delivery of {receipt_id}")

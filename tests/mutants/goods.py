@@ -1,0 +1,128 @@
+"""Ways to break the watch over goods, as changes of its text, and the tests that notice.
+
+python -m tests.mutants.goods                  # every mutant, each against the tests named here
+python -m tests.mutants.goods see_no_gap       # only this
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.mutants.ledgers import CONTRACTS, COPIED, ROOT, Mutant, noticed_by
+
+RULES = "bizchain/contracts/logistics/queries.py"
+EVENTS = "bizchain/contracts/logistics/operations.py"
+INCIDENTS = "bizchain/contracts/incidents/operations.py"
+RECEIPTS = "bizchain/contracts/receipts/operations.py"
+LOSSES = "common/ledger/impairment.py"
+LOTS = "assetchain/contracts/lots/operations.py"
+
+MUTANTS = {
+    "miss_nothing_at_the_edge": Mutant(
+        RULES, "* BASIS_POINTS < due * least", "* BASIS_POINTS <= due * least"
+    ),
+    "miss_what_is_lost": Mutant(
+        RULES, "due = seen.receipt.quantity - seen.impaired", "due = seen.receipt.quantity"
+    ),
+    "move_what_is_about_to_be_a_lot": Mutant(
+        RULES, "state is ReceiptState.ISSUED and bool(receipt.transfer_id)", "False"
+    ),
+    "misplace_what_moves": Mutant(
+        RULES, "seen.event.kind not in MOVE_KINDS and seen.event.place", "seen.event.place"
+    ),
+    "share_a_container": Mutant(
+        RULES, "claim.receipt_id != seen.receipt.receipt_id\n        or", "False\n        or"
+    ),
+    "see_no_gap": Mutant(
+        RULES, "return seen.event.named_hash != seen.event.previous_hash", "return False"
+    ),
+    "call_the_overtaken_a_gap": Mutant(
+        RULES, "known.append(origin_hash(origin_of(receipt)))", "pass"
+    ),
+    "post_for_anyone": Mutant(
+        EVENTS, "if context.sender not in (receipt.warehouse, head.custodian):", "if False:"
+    ),
+    "post_the_future": Mutant(
+        EVENTS, "if not expired(context.time_unix_ms, event.event_unix_ms):", "if False:"
+    ),
+    "take_anothers_container": Mutant(
+        EVENTS,
+        "if sscc not in known or known[sscc].receipt_id == receipt.receipt_id",
+        "if True",
+    ),
+    "void_answers_to_the_overdue": Mutant(
+        EVENTS,
+        "if rule is not WatchRule.OVERDUE or open_case_of(context.state, head, rule) is None",
+        "if True",
+    ),
+    "expect_tokenised_goods_elsewhere": Mutant(
+        EVENTS,
+        "moves = event.kind in MOVE_KINDS and not is_immobilised(receipt)",
+        "moves = event.kind in MOVE_KINDS",
+    ),
+    "take_goods_late": Mutant(
+        EVENTS, "if expired(context.time_unix_ms, handover.deadline_unix_ms):", "if False:"
+    ),
+    "take_goods_of_others": Mutant(EVENTS, "if context.sender != handover.receiver:", "if False:"),
+    "keep_every_event": Mutant(EVENTS, "    if event.number > EVENTS_KEPT:", "    if False:"),
+    "lift_a_newer_alarm": Mutant(INCIDENTS, "return _unanswered(renewed)", "return renewed"),
+    "judge_ones_own_report": Mutant(
+        INCIDENTS,
+        "if context.sender in (reporter, receipt.owner):",
+        "if context.sender == receipt.owner:",
+    ),
+    "judge_ones_own_goods": Mutant(
+        INCIDENTS,
+        "if context.sender in (reporter, receipt.owner):",
+        "if context.sender == reporter:",
+    ),
+    "approve_another_report": Mutant(INCIDENTS, "if reported != judged:", "if False:"),
+    "lift_with_one_of_two": Mutant(INCIDENTS, "    if len(missing) > 1:\n", "    if False:\n"),
+    "hold_in_silence": Mutant(INCIDENTS, '    context.send("hold", notice)\n', ""),
+    "lose_in_silence": Mutant(INCIDENTS, '    context.send("impairment", notice)\n', ""),
+    "lose_more_than_there_is": Mutant(
+        INCIDENTS, "if not 0 < operation.quantity <= left:", "if not 0 < operation.quantity:"
+    ),
+    "deliver_from_any_state": Mutant(
+        RECEIPTS,
+        '    moved = _moved(receipt, "deliver")\n',
+        "    moved = replace(receipt, state=ReceiptState.DELIVERED.value)\n",
+    ),
+    "deliver_to_anyone": Mutant(
+        RECEIPTS,
+        "if context.sender != delivery.owner or context.sender != receipt.owner:",
+        "if False:",
+    ),
+    "apply_a_loss_again": Mutant(LOSSES, "notice.number != number + 1 or", ""),
+    "lose_more_than_was_minted": Mutant(
+        LOTS, "notice.total > lot.minted:\n        raise", "False:\n        raise"
+    ),
+}
+
+NOTICED_BY = "logistics or handovers or incidents or delivery"
+"""The modules of the contracts' tests that are about goods."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    survivors = []
+    chosen = list(arguments) or list(MUTANTS)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        for name in COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, tree / name)
+        for name in chosen:
+            red = noticed_by(tree, MUTANTS[name], [CONTRACTS, "-k", NOTICED_BY])
+            print(f"{name:32} {red or 'SURVIVES'}"[:150], flush=True)
+            if not red:
+                survivors.append(name)
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} noticed")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,323 @@
+"""What a party may do is judged by its grade and the policy in force, on both chains (B12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from assetchain.chain import CHAIN as ASSET_CHAIN
+from assetchain.contracts.grades.operations import MESSAGES
+from assetchain.reasons import AssetReason
+from assetchain.v1.operation_pb2 import MoveTitle
+from bizchain.chain import CHAIN as BUSINESS_CHAIN
+from bizchain.contracts.authority.queries import change_of
+from bizchain.contracts.grades.operations import NEVER_GRADED
+from bizchain.contracts.grades.types import GradeWarning
+from bizchain.reasons import BusinessReason
+from bizchain.v1 import operation_pb2 as pb
+from common.encoding import decode
+from common.errors import CommonReason, Reason, Refused
+from common.ledger.grades import (
+    DAY_MS,
+    GRADE,
+    GRADES,
+    IN_FORCE,
+    POLICY,
+    UNRATED,
+    Grade,
+    Policy,
+    PolicyRow,
+    check_policy,
+    grade_of,
+    is_at_least,
+    version_key,
+)
+from relay.audit.findings import Violated
+from relay.audit.pair import check_pair
+from tests.kit import authority as a
+from tests.kit.pair import Pair, furnished
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return furnished()
+
+
+def pay(pair: Pair, by: str, at: int | None = None) -> Reason | None:
+    operation = pb.PayCash(payee="carol", currency="EUR", amount=1)
+    return pair.business.do(by, pay_cash=operation, at=at)
+
+
+def move(pair: Pair, by: str, at: int | None = None) -> Reason | None:
+    operation = MoveTitle(lot_id=f"lot-{by}", receiver="carol", quantity=1)
+    return pair.asset.do(by, move_title=operation, at=at)
+
+
+def broken(pair: Pair) -> list[str]:
+    return [
+        violation.message
+        for side in pair.sides
+        for judge in side.chain.invariants.values()
+        for violation in judge(side.ledger.state)
+    ]
+
+
+# --- judging ------------------------------------------------------------------------------------
+
+
+def test_a_kind_is_open_to_the_grades_whose_rows_name_it_and_to_no_other(pair: Pair) -> None:
+    both = ("move_title", "pay_cash")
+    a.in_force(pair, 1, {"BBB": both, "A": both, "D": ()})
+    a.grade(pair, "alice", "BBB")
+    a.grade(pair, "bob", "D")
+    assert pay(pair, "alice") is None
+    assert move(pair, "alice") is None
+    assert pay(pair, "bob") is BusinessReason.GRADE_TOO_LOW
+    assert move(pair, "bob") is AssetReason.GRADE_TOO_LOW
+    a.in_force(pair, 2, {"D": both})
+    assert pay(pair, "bob") is None
+    assert move(pair, "bob") is None
+    assert pay(pair, "alice") is BusinessReason.GRADE_TOO_LOW
+    assert broken(pair) == []
+
+
+def test_a_kind_that_no_row_names_is_open_to_all(pair: Pair) -> None:
+    a.in_force(pair, 1, {UNRATED: (), "AAA": ("X1",)})
+    assert pay(pair, "bob") is None
+    assert move(pair, "bob") is None
+
+
+def test_unrated_is_a_grade_of_its_own(pair: Pair) -> None:
+    """A policy can open to it what it closes to the worst, and the other way round."""
+    a.in_force(pair, 1, {UNRATED: ("pay_cash",)})
+    a.grade(pair, "alice", "AAA")
+    assert pay(pair, "bob") is None
+    assert pay(pair, "alice") is BusinessReason.GRADE_TOO_LOW
+
+
+def test_a_grade_is_in_force_until_its_moment_on_both_chains(pair: Pair) -> None:
+    a.in_force(pair, 1, {"A": ("move_title", "pay_cash")})
+    until = pair.business.now + 20_000
+    a.grade(pair, "alice", "A", until)
+    assert pay(pair, "alice", at=until - 1) is None
+    assert pay(pair, "alice", at=until) is BusinessReason.GRADE_TOO_LOW
+    assert move(pair, "alice", at=until - 1) is None
+    assert move(pair, "alice", at=until) is AssetReason.GRADE_TOO_LOW
+
+
+def test_within_a_block_the_newest_grade_and_policy_count(pair: Pair) -> None:
+    books = pair.business
+    a.in_force(pair, 1, {"A": ("pay_cash",)})
+    assert a.begin(pair, "set_grade", party="bob", grade="A") is None
+    payment = pb.PayCash(payee="carol", currency="EUR", amount=1)
+    raws = [
+        books.compose("bob", pay_cash=payment).raw,
+        books.compose(
+            a.CHECKER, approve_party_change=pb.ApprovePartyChange(change_id="change-1")
+        ).raw,
+        books.compose("bob", pay_cash=payment).raw,
+    ]
+    codes = [receipt.code for receipt in books.block(*raws).receipts]
+    assert codes == [BusinessReason.GRADE_TOO_LOW.number, 0, 0]
+
+
+def test_an_issue_is_refused_by_a_low_grade(pair: Pair) -> None:
+    """F4. The judgement falls when the leg is consented to, on each chain for its own owners."""
+    a.in_force(pair, 1, {"A": ("X1",)})
+    assert pair.reserve(pair.issue("receipt-carol", "lot-c")) is BusinessReason.GRADE_TOO_LOW
+    a.grade(pair, "carol", "A")
+    deal = pair.issue("receipt-carol", "lot-c")
+    assert pair.reserve(deal) is None
+    a.grade(pair, "carol", "D")
+    assert pair.decide(deal) is AssetReason.GRADE_TOO_LOW
+    a.grade(pair, "carol", "A")
+    assert pair.decide(deal) is None
+
+
+def test_each_side_of_a_trade_is_judged_where_its_leg_is(pair: Pair) -> None:
+    a.in_force(pair, 1, {"A": ("X2",)})
+    deal = pair.trade("bob", "alice", lot_id="lot-alice")
+    assert pair.reserve(deal) is BusinessReason.GRADE_TOO_LOW
+    a.grade(pair, "bob", "A")
+    deal = pair.trade("bob", "alice", lot_id="lot-alice")
+    assert pair.reserve(deal) is None
+    pair.carry()
+    assert pair.decide(deal) is AssetReason.GRADE_TOO_LOW
+    a.grade(pair, "alice", "A")
+    assert pair.decide(deal) is None
+
+
+def test_what_is_decided_settles_whatever_the_grade_became(pair: Pair) -> None:
+    deal = pair.trade("bob", "alice", lot_id="lot-alice")
+    assert pair.reserve(deal) is None
+    pair.carry()
+    assert pair.decide(deal) is None
+    a.in_force(pair, 1, {"AAA": ("X2",)})
+    assert pair.settle(deal) is None
+
+
+# --- the order of grades ------------------------------------------------------------------------
+
+
+def test_a_better_grade_is_at_least_a_worse_one_and_unrated_is_none_of_them() -> None:
+    ranked = [*GRADES, UNRATED]
+    for place, grade in enumerate(ranked):
+        for other_place, other in enumerate(ranked):
+            assert is_at_least(grade, other) == (place <= other_place)
+    assert not is_at_least(UNRATED, "D")
+
+
+def test_a_fall_below_the_threshold_is_a_warning_and_a_rise_is_none(pair: Pair) -> None:
+    a.in_force(pair, 1, {}, warning_below="BBB")
+    seen: list[tuple[str, str]] = []
+    for letters in ("A", "BBB", "BB", "C", "AAA", "D"):
+        a.make(pair, "set_grade", change_id=f"to-{letters.lower()}", grade=letters)
+        for event in pair.business.events(pair.business.height, "warning"):
+            warning = decode(GradeWarning, event.payload)
+            assert (warning.party_id, warning.warning_below) == ("bob", "BBB")
+            seen.append((warning.before, warning.after))
+    assert seen == [("BBB", "BB"), ("AAA", "D")]
+
+
+def test_a_first_grade_below_the_threshold_is_a_warning(pair: Pair) -> None:
+    a.in_force(pair, 1, {}, warning_below="BBB")
+    a.make(pair, "set_grade", grade="CCC")
+    [event] = pair.business.events(pair.business.height, "warning")
+    assert decode(GradeWarning, event.payload).before == UNRATED
+
+
+# --- versions -----------------------------------------------------------------------------------
+
+
+def test_a_policy_is_in_force_once_another_person_approved_it(pair: Pair) -> None:
+    assert pair.business.do(a.MAKER, propose_policy=a.policy(1, {"A": ("pay_cash",)})) is None
+    assert pay(pair, "bob") is None
+    assert a.approve_policy(pair, 1, a.MAKER) is BusinessReason.MAKER_IS_CHECKER
+    assert a.approve_policy(pair, 2) is CommonReason.NOT_FOUND
+    assert a.approve_policy(pair, 1) is None
+    assert pay(pair, "bob") is BusinessReason.GRADE_TOO_LOW
+    assert a.approve_policy(pair, 1) is BusinessReason.POLICY_OUTDATED
+    older = pair.business.do(a.MAKER, propose_policy=a.policy(1, {}))
+    assert older is BusinessReason.POLICY_OUTDATED
+
+
+@pytest.mark.parametrize(
+    ("version", "rows", "changed"),
+    [
+        (0, {}, {}), (-1, {}, {}), (2**40, {}, {}), (1, {"Z": ()}, {}),
+        (1, {"A": ("a b",)}, {}), (1, {"A": ("",)}, {}), (1, {"A": ("x" * 41,)}, {}),
+        (1, {"A": tuple(f"kind_{n}" for n in range(65))}, {}),
+        (1, {}, {"rows": [pb.PolicyRow(grade="A")] * 2}),
+        (1, {}, {"rows": [pb.PolicyRow(grade="A", kinds=["X2", "X1"])]}),
+        (1, {}, {"rows": [pb.PolicyRow(grade="A", kinds=["X1", "X1"])]}),
+        (1, {}, {"warning_below": "UNRATED"}), (1, {}, {"recovery_waiting_ms": DAY_MS - 1}),
+        (1, {}, {"recovery_waiting_ms": 2**50}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_policy_that_makes_no_sense_is_refused(
+    pair: Pair, version: int, rows: dict[str, tuple[str, ...]], changed: dict[str, Any]
+) -> None:
+    refused = pair.business.do(a.MAKER, propose_policy=a.policy(version, rows, **changed))
+    assert refused is CommonReason.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("kind", sorted(NEVER_GRADED))
+def test_no_policy_locks_the_platform_out_of_its_own_office(pair: Pair, kind: str) -> None:
+    refused = pair.business.do(a.MAKER, propose_policy=a.policy(1, {"AAA": (kind,)}))
+    assert refused is CommonReason.INVALID_ARGUMENT
+
+
+def test_the_office_and_claims_are_all_that_is_never_graded() -> None:
+    """The rest of what is signed on either chain can be opened by grade."""
+    signed = {
+        name for chain in (BUSINESS_CHAIN, ASSET_CHAIN)
+        for name, rule in chain.rules.items() if rule.signed
+    }  # fmt: skip
+    assert signed - NEVER_GRADED == {
+        "cancel_receipt", "deposit_cash", "issue_receipt", "move_title", "pay_cash",
+        "record_document", "reject_receipt", "report_receipt", "withdraw_cash",
+        "post_event", "judge_overdue", "counter_report", "report_loss",
+        "propose_handover", "accept_handover", "decline_handover",
+        "propose_delivery", "accept_delivery", "decline_delivery",
+        "register_reading_key", "record_sealed_document", "grant_reading",
+        "match_invoice", "accept_invoice", "reject_invoice",
+    }  # fmt: skip
+
+
+def test_a_recovery_waits_as_long_as_the_policy_says(pair: Pair) -> None:
+    a.in_force(pair, 1, {}, recovery_waiting_ms=90_000_000)
+    assert a.begin(pair, "recover_key") is None
+    assert a.approve(pair) is None
+    change = change_of(pair.business.ledger.state, "change-1")
+    assert change is not None
+    assert change.due_unix_ms == pair.business.now + 90_000_000
+
+
+# --- both chains --------------------------------------------------------------------------------
+
+
+def test_grades_and_policy_of_the_asset_chain_are_those_of_the_books(pair: Pair) -> None:
+    a.in_force(pair, 3, {"A": ("X1",)})
+    a.grade(pair, "bob", "AA")
+    for side in pair.sides:
+        assert grade_of(side.ledger.state, "bob", side.now) == "AA"
+        assert grade_of(side.ledger.state, "alice", side.now) == UNRATED
+    check_pair(pair.business.ledger, pair.asset.ledger)
+    state = pair.asset.ledger.state
+    kept = state.get(GRADE, GRADE.key("bob"))
+    assert kept is not None
+    state.put(GRADE, GRADE.key("bob"), replace(kept, grade="D"))
+    with pytest.raises(Violated, match="grades"):
+        check_pair(pair.business.ledger, pair.asset.ledger)
+    state.put(GRADE, GRADE.key("bob"), kept)
+    state.delete(POLICY, IN_FORCE)
+    with pytest.raises(Violated, match="policy"):
+        check_pair(pair.business.ledger, pair.asset.ledger)
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("grade", Grade("bob", "Z", 1, "x")),
+        ("grade", Grade("a/b", "A", 1, "x")),
+        ("grade", Grade("bob", "A", 2**60, "x")),
+        ("policy", Policy(0, (), "", DAY_MS, "a/b", "c/d")),
+        ("policy", Policy(1, (PolicyRow("Z", ()),), "", DAY_MS, "a/b", "c/d")),
+    ],
+)
+def test_a_message_that_makes_no_sense_is_rejected_and_stops_nothing(
+    pair: Pair, kind: str, payload: Any
+) -> None:
+    books = pair.business
+    context = books.ledger.context(books.height + 1, books.now + 1)
+    with pytest.raises(Refused):
+        MESSAGES[kind].check(context, payload)
+
+
+@pytest.mark.parametrize("chain", [0, 1])
+def test_a_grade_or_a_policy_that_nobody_set_is_found(pair: Pair, chain: int) -> None:
+    a.in_force(pair, 1, {"A": ("X1",)})
+    assert broken(pair) == []
+    state = pair.sides[chain].ledger.state
+    policy = state.get(POLICY, IN_FORCE)
+    assert policy is not None
+    forged: list[tuple[Any, bytes, Any]] = [
+        (GRADE, GRADE.key("bob"), Grade("bob", "Z", 1, "x")),
+        (GRADE, GRADE.key("bob"), Grade("alice", "A", 1, "x")),
+        (POLICY, version_key(2), replace(policy, version=2)),
+        (POLICY, POLICY.key("other"), policy),
+        (POLICY, version_key(3), replace(policy, version=0, checker="")),
+    ]
+    for table, key, value in forged:
+        state.put(table, key, value)
+        assert broken(pair), key
+        state.delete(table, key)
+    assert broken(pair) == []
+
+
+def test_a_well_formed_policy_passes_its_own_check() -> None:
+    rows = (PolicyRow(UNRATED, ()), PolicyRow("A", ("X1", "pay_cash")))
+    check_policy(Policy(1, rows, "B", DAY_MS, "a/b", "c/d"))
