@@ -6,9 +6,11 @@ of its sense: here they are as odd as their encoding allows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ from common.amount import AMOUNT_MAX
 from common.encoding import encode
 from tests.kit.council import check_invariants
 from tests.kit.pair import furnished
-from tests.kit.papers import BUYER, LINES, SELLER, WAREHOUSE, Papers, grant, key_data
+from tests.kit.papers import BUYER, LINES, SELLER, WAREHOUSE, Papers, grant, key_data, line
 
 NUMBERS = st.sampled_from((0, 1, 5, 14_000, AMOUNT_MAX, 2**64 - 1, -1))
 TEXTS = st.sampled_from(("", "GRM", "EUR", "GTIN:coil", "GTIN:bar", "PO-1", "x" * 200, "x/y\x00"))
@@ -62,12 +64,15 @@ def drawn_papers(draw: st.DrawFn) -> list[Paper]:
 @st.composite
 def paper(draw: st.DrawFn, kind: str, usual: list[KeyLine]) -> Paper:
     lines = draw(st.one_of(st.just(list(LINES)), st.just(usual), st.lists(LINE, max_size=4)))
+    odd = draw(st.lists(st.sampled_from(sorted(HEADER_FIELDS)), max_size=1))
+    return paper_of(kind, lines, **{name: draw(ODD) for name in odd})
+
+
+def paper_of(kind: str, lines: Sequence[KeyLine], /, **changed: str | int) -> Paper:
+    """A document with a number of its own; its totals are its lines'."""
     data = key_data(kind, f"N-{next(IDS)}", lines, order="")
-    added = sum(line.amount_minor for line in lines)
-    total = min(added, 2**64 - 1)  # the encoding holds no more
-    fields = {**data.fields, "lines_minor": total, "payable_minor": total}
-    for name in draw(st.lists(st.sampled_from(sorted(HEADER_FIELDS)), max_size=1)):
-        fields[name] = draw(ODD)
+    total = min(sum(line.amount_minor for line in lines), 2**64 - 1)  # the encoding holds no more
+    fields = {**data.fields, "lines_minor": total, "payable_minor": total, **changed}
     leaves = [encode(KeyField(name, fields[name])) for name in HEADER_FIELDS]
     return fields, leaves + [encode(line) for line in lines]
 
@@ -97,12 +102,8 @@ def recorded(owner: str, kind: str, made: Paper) -> pb.DocumentOpening:
     )
 
 
-REACHED: set[str] = set()
-
-
-@settings(max_examples=200, deadline=None)
-@given(drawn=drawn_papers(), tolerance=st.sampled_from((0, 100, 1_000)))
-def test_no_key_data_stop_a_ledger(drawn: list[Paper], tolerance: int) -> None:
+def matched(drawn: Sequence[Paper], tolerance: int) -> str:
+    """What became of the invoice: its state, or that the match was refused."""
     order, receipt, invoice = (
         recorded(owner, kind, made)
         for (kind, owner), made in zip(OWNERS.items(), drawn, strict=True)
@@ -116,11 +117,36 @@ def test_no_key_data_stop_a_ledger(drawn: list[Paper], tolerance: int) -> None:
     side = papers().pair.business
     refused = side.do(BUYER, match_invoice=operation)
     found = invoice_of(side.ledger.state, SELLER, invoice.document_id)
-    REACHED.add(found.state if found is not None else "refused")
     assert (refused is None) == (found is not None)
     check_invariants(side)
+    return "refused" if found is None else found.state
 
 
-def test_the_odd_ones_were_judged_too() -> None:
-    """Else the test above shows nothing."""
-    assert REACHED >= {"refused", "MATCHED", "DISPUTED"}
+@settings(max_examples=200, deadline=None)
+@given(drawn=drawn_papers(), tolerance=st.sampled_from((0, 100, 1_000)))
+def test_no_key_data_stop_a_ledger(drawn: list[Paper], tolerance: int) -> None:
+    assert matched(drawn, tolerance) in ("refused", "MATCHED", "DISPUTED")
+
+
+HUGE = line("1", "coil", AMOUNT_MAX, amount_minor=AMOUNT_MAX)
+NOTHING = line("1", "coil", 0, price_numerator=AMOUNT_MAX, price_denominator=AMOUNT_MAX)
+
+
+@pytest.mark.parametrize(
+    ("billed", "expected"),
+    [
+        ([NOTHING], "MATCHED"),
+        ([HUGE], "DISPUTED"),
+        ([HUGE, HUGE, HUGE], "refused"),  # no total of them can be stated
+        ([line("1", "", 0, items=())], "DISPUTED"),
+        ([], "refused"),
+    ],
+)
+def test_odd_papers_are_judged_and_not_only_refused(billed: list[KeyLine], expected: str) -> None:
+    """Else the test above would show nothing."""
+    drawn = [
+        paper_of("Order", [NOTHING], payable_minor=0),
+        paper_of("ReceiptAdvice", [NOTHING]),
+        paper_of("Invoice", billed, payable_minor=7),
+    ]
+    assert matched(drawn, 0) == expected
