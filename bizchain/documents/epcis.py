@@ -63,6 +63,7 @@ _TIME: Final = re.compile(
 )
 _OFFSET: Final = re.compile(r"[+-](0[0-9]|1[0-4]):[0-5][0-9]")
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{\]}]', re.DOTALL)
+_REPEATABLE: Final = "eventID"
 _CBV: Final = re.compile(
     r"\A(?:urn:epcglobal:cbv:[a-z]+:"
     r"|https?://(?:[^ /]+/)+(?:cbv/)?(?:BizStep|Disp|BTT|SDT|ER)-"
@@ -116,7 +117,8 @@ def read_epcis(data: bytes) -> EventDocument:
     DOCUMENT_FIELD_INVALID for an event without its kind, its time, or with a malformed field.
     """
     check_size(data)
-    root = _object(_parsed(data), "the document")
+    remarks: list[Remark] = []
+    root = _object(_parsed(data, remarks), "the document")
     kind = _kind(root)
     listed = [root] if _is_event(root, kind) else _event_list(root, kind)
     if len(listed) > EVENTS_MAX:
@@ -124,7 +126,6 @@ def read_epcis(data: bytes) -> EventDocument:
             DocumentReason.DOCUMENT_TOO_MANY_PARTS,
             f"{len(listed)} events, at most {EVENTS_MAX} are read",
         )
-    remarks: list[Remark] = []
     version = _text(root, "schemaVersion")
     if not _is_event(root, kind) and version not in SCHEMA_VERSIONS[kind]:
         remarks.append(Remark("SCHEMA-VERSION", f"schema version {version}, read as 2.0"))
@@ -266,13 +267,26 @@ class _Reader:
 # --- plain JSON ---
 
 
-def _parsed(data: bytes) -> object:
-    """The JSON value, numbers that are not integers as text, nesting bounded, no name twice."""
+def _parsed(data: bytes, remarks: list[Remark]) -> object:
+    """The JSON value, numbers that are not integers as text, nesting bounded, no name twice.
+
+    But an event's id: there the last one counts, with a remark. An official example has two.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            names = [name for name, _ in pairs if name != _REPEATABLE]
+            if len(set(names)) != len(names):
+                raise ValueError("an object has one name twice")
+            remarks.append(Remark("EVENT-ID", f"two {_REPEATABLE}s, the last is read"))
+        return fields
+
     try:
         text = data.decode("utf-8-sig")
         _check_depth(text)
         return json.loads(
-            text, parse_float=str, parse_constant=_no_constant, object_pairs_hook=_unique
+            text, parse_float=str, parse_constant=_no_constant, object_pairs_hook=unique
         )
     except UnicodeDecodeError:
         raise Refused(DocumentReason.DOCUMENT_NOT_JSON, "not JSON: not UTF-8") from None
@@ -301,13 +315,6 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no number")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("an object has one name twice")
-    return fields
-
-
 def _object(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused(DocumentReason.DOCUMENT_FIELD_INVALID, f"{where} is not an object")
@@ -315,7 +322,9 @@ def _object(value: object, where: str) -> dict[str, Any]:
 
 
 def _list(fields: dict[str, Any], name: str, where: str) -> list[Any]:
-    value = fields.get(name, [])
+    value = fields.get(name)
+    if value is None:  # also where it is written so
+        return []
     if not isinstance(value, list):
         raise Refused(DocumentReason.DOCUMENT_FIELD_INVALID, f"{where}: {name} is not a list")
     return value

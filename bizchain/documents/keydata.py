@@ -28,7 +28,7 @@ from bizchain.contracts.documents.types import HEADER_FIELDS, LINES_MAX, KeyData
 from bizchain.documents.errors import DocumentReason
 from bizchain.documents.records import Document, Identifier, Line, Quantity
 from common.amount import AMOUNT_MAX, currency_exponent, parse_decimal, unit_of
-from common.crypto.digest import Tag, tagged
+from common.crypto.digest import Tag, sha256, tagged
 from common.crypto.sealing import SALT_BYTES
 from common.crypto.signing import RandomBytes
 from common.encoding import Canonical, Malformed, decode, encode
@@ -37,6 +37,9 @@ from common.errors import Refused
 __all__ = ["CommittedKeyData", "key_data_of"]
 
 VERSION = 1
+NAME_CHARACTERS_MAX = 64
+"""Of an item that is known by its name: a longer one stands as its SHA-256, so that lines fit."""
+
 _ITEM_SCHEMES = ("GTIN", "SELLER", "BUYER")
 
 
@@ -165,7 +168,11 @@ def _items(identifiers: Sequence[Identifier], name: str) -> tuple[str, ...]:
         for identifier in identifiers
         if identifier.scheme == scheme
     ]
-    return tuple(numbers[:ITEMS_MAX]) or ((f"NAME:{name}"[:TEXT_CHARACTERS_MAX],) if name else ())
+    if numbers or not name:
+        return tuple(numbers[:ITEMS_MAX])
+    if len(name) > NAME_CHARACTERS_MAX:
+        name = sha256(name.encode()).hex()
+    return (f"NAME:{name}",)
 
 
 def _price_of_one(line: Line, currency: str | None) -> Fraction | None:

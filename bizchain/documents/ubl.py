@@ -39,7 +39,7 @@ from bizchain.documents.totals import judge_totals
 from bizchain.documents.ubl_paths import (
     BUYER_PATHS,
     CARRIER_PATHS,
-    GOODS_PATH,
+    GOODS_PATHS,
     ITEM_IDENTIFIERS,
     ITEM_PATHS,
     KEEPER_PATHS,
@@ -266,7 +266,8 @@ class _Reader:
             return list(self.root.findall(path, NAMESPACES))
         lines = [child for child in self.root if _LINE.fullmatch(str(child.tag))]
         items = [item for line in lines for item in line.findall(LINE_ITEM_PATH, NAMESPACES)]
-        return items or lines or list(self.root.findall(GOODS_PATH, NAMESPACES))
+        goods = (self.root.findall(path, NAMESPACES) for path in GOODS_PATHS)
+        return items or lines or next(filter(None, goods), [])
 
     def _line(self, element: Element) -> Line:
         number = _text(element, "cbc:ID")

@@ -10,7 +10,7 @@ from typing import Final
 __all__ = [
     "BUYER_PATHS",
     "CARRIER_PATHS",
-    "GOODS_PATH",
+    "GOODS_PATHS",
     "ITEM_IDENTIFIERS",
     "ITEM_PATHS",
     "KEEPER_PATHS",
@@ -94,8 +94,10 @@ REFERENCE_PATHS: Final = (
 LINE_PATHS: Final = {"WeightStatement": ".//cac:TransportEquipment"}
 """Document types whose lines go by another name; `read_ubl` says how those of all others do."""
 
-GOODS_PATH: Final = ".//cac:GoodsItem"
-"""The lines of what has none of its own: transport documents, certificates, declarations."""
+GOODS_PATHS: Final = ("cac:Shipment/cac:GoodsItem", ".//cac:GoodsItem")
+"""The lines of what has none of its own: transport documents, certificates, declarations. Where a
+shipment lists its goods, packages that name them again are not counted.
+"""
 
 LINE_ITEM_PATH: Final = "cac:LineItem"
 """Orders and quotations wrap what a line says once more."""

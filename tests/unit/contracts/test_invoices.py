@@ -240,6 +240,32 @@ def test_three_documents_of_a_hundred_lines_fit_one_transaction(papers: Papers) 
     assert papers.invoice("invoice-long").state == S.MATCHED
 
 
+def test_what_no_ledger_counts_is_refused_where_it_would_be_kept(papers: Papers) -> None:
+    """Each line is within range, their sum is not: no sum is stored that has no encoding."""
+    huge = [line(str(number), "coil", AMOUNT_MAX, amount_minor=0) for number in range(3)]
+    datas = [
+        key_data(kind, f"{kind}-H", huge, order="")
+        for kind in ("Order", "ReceiptAdvice", "Invoice")
+    ]
+    papers.trade("huge", *datas)
+    assert papers.match("huge", *datas) is CommonReason.AMOUNT_OUT_OF_RANGE
+    operation = kit.match("huge", *datas)
+    operation.receipt.CopyFrom(kit.opening("warehouse", "receipt-1", RECEIPT))
+    assert papers.pair.business.do("bob", match_invoice=operation) is None
+    assert papers.invoice("invoice-huge").state == S.DISPUTED
+
+
+def test_all_that_is_billed_of_an_order_stays_within_range(papers: Papers) -> None:
+    half = [replace(one, quantity=one.quantity // 2, amount_minor=0) for one in LINES]
+    order = key_data("Order", "PO-1", LINES, payable_minor=0)
+    for suffix, expected in (("a", None), ("b", CommonReason.AMOUNT_OUT_OF_RANGE)):
+        invoice = key_data("Invoice", f"INV-{suffix}", half, payable_minor=AMOUNT_MAX)
+        papers.trade(suffix, order, came(*half), invoice)
+        operation = kit.match(suffix, order, came(*half), invoice)
+        operation.order.CopyFrom(kit.opening("bob", "order-a", order))
+        assert papers.pair.business.do("bob", match_invoice=operation) is expected
+
+
 # --- states -------------------------------------------------------------------------------------
 
 

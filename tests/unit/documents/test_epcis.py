@@ -106,6 +106,23 @@ def test_sensors_and_persistent_dispositions_are_passed_over() -> None:
     assert (read.events[0].read_point, read.remarks) == ("geo:42.698334,23.319941", ())
 
 
+def test_of_two_event_ids_the_last_is_read_and_of_nothing_else_are_there_two() -> None:
+    data = document(event()).replace(b'"eventID"', b'"eventID": "urn:uuid:0", "eventID"')
+    read = read_epcis(data)
+    assert read.events[0].id == "urn:uuid:1"
+    assert [remark.rule for remark in read.remarks] == ["EVENT-ID"]
+    for name in (b'"action"', b'"eventTime"', b'"epcList"'):
+        twice = document(event()).replace(name, name + b": 1, " + name)
+        with pytest.raises(Refused) as caught:
+            read_epcis(twice)
+        assert caught.value.reason is DocumentReason.DOCUMENT_NOT_JSON
+
+
+def test_a_list_that_is_null_is_a_list_that_is_not_there() -> None:
+    fields = event(quantityList=None, bizTransactionList=None)
+    assert read_epcis(document(fields)).remarks == ()
+
+
 def test_an_association_names_its_parent_and_its_children() -> None:
     fields = event(type="AssociationEvent", parentID="urn:p", childEPCs=["urn:c"], epcList=[])
     assert read_epcis(document(fields)).events[0].identifiers == ("urn:p", "urn:c")

@@ -74,6 +74,15 @@ def test_the_lines_of_a_kind_are_found_by_the_name_they_have_in_it(kind: str, li
     )
 
 
+def test_goods_that_a_package_names_again_are_counted_once() -> None:
+    goods = line("GoodsItem")
+    package = f"<cac:ActualPackage>{goods}</cac:ActualPackage>"
+    unit = f"<cac:TransportHandlingUnit>{package}</cac:TransportHandlingUnit>"
+    both = read_ubl(ubl("Waybill", f"<cac:Shipment>{goods}{unit}</cac:Shipment>"))
+    alone = read_ubl(ubl("Waybill", f"<cac:Shipment>{unit}</cac:Shipment>"))
+    assert (len(both.lines), len(alone.lines)) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("kind", "seller", "buyer"),
     [

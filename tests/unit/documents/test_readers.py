@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bizchain.documents.readers import (
     key_data_from,
     seal_for_readers,
 )
+from bizchain.documents.records import Item
 from bizchain.documents.store import STORED_BYTES_MAX, DocumentStore, FolderStore, MemoryStore
 from bizchain.documents.ubl import read_ubl
 from common.crypto.digest import sha256
@@ -127,6 +129,14 @@ def test_key_data_are_those_of_the_document_in_exact_integers() -> None:
     # 4,000 CNY for a tonne: two fifths of a fen for a gram
     assert (line.price_numerator, line.price_denominator) == (2, 5)
     assert line.items
+
+
+@pytest.mark.parametrize("name", ["Coil", "C" * 65, "é" * 2_000])
+def test_an_item_without_a_number_is_known_by_its_name_however_long(name: str) -> None:
+    document = read_ubl(DATA)
+    line = replace(document.lines[0], item=Item(name))
+    [item] = key_data_of(replace(document, lines=(line,)), "acme", "b").lines[0].items
+    assert item == ("NAME:Coil" if name == "Coil" else f"NAME:{sha256(name.encode()).hex()}")
 
 
 def test_an_invoice_s_hash_is_made_of_what_makes_it_the_same_one() -> None:
