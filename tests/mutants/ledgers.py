@@ -67,7 +67,7 @@ MUTANTS = {
         CHECKS, "if operation.party.party != terms.secret_holder:", "if False:"
     ),
     "take_any_deadline": Mutant(
-        CHECKS, "if ahead > context.parameters.deadline_max_ms:", "if False:"
+        CHECKS, "if ahead > greatest:", "if False:"
     ),
     "commit_what_is_held": Mutant(OPERATIONS, "    rules.check_unheld(context, leg)\n", ""),
     "commit_late": Mutant(
@@ -171,8 +171,9 @@ MUTANTS = {
     ),
     "pay_no_fee": Mutant(CASH, "leg.payee, leg.amount - leg.fee)", "leg.payee, leg.amount)"),
     "pay_from_nothing": Mutant(CASH, "    if available < amount:", "    if False:"),
-    "pay_out_in_silence": Mutant(CASH, '    accounts = f"claimable', "    return\n    accounts ="
-                                 ' f"claimable'),
+    "pay_out_in_silence": Mutant(
+        CASH, "    accounts = CLAIMABLE", "    return\n    accounts = CLAIMABLE"
+    ),
     "tokenise_again": Mutant(
         RECEIPTS, "    if receipt.state == ReceiptState.TOKENISED:\n", "    if False:\n"
     ),
