@@ -5,12 +5,8 @@ A wrong check digit is a remark, never a refusal: official samples carry some, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from stdnum import ean, lei
-from stdnum.cn import uscc
-
 from bizchain.documents.records import Identifier, Remark
+from common.identifiers import SCHEMES, is_valid
 
 __all__ = ["identifier_of", "judge_identifier"]
 
@@ -22,12 +18,8 @@ _SCHEMES = {
     "EAN": "GTIN",
 }
 
-_CHECKS: dict[str, Callable[[str], bool]] = {
-    "GLN": lambda value: len(value) == 13 and ean.is_valid(value),
-    "GTIN": ean.is_valid,
-    "LEI": lei.is_valid,
-    "USCC": uscc.is_valid,
-}
+_SEPARATORS = str.maketrans("", "", " -")
+"""People write numbers in groups."""
 
 
 def identifier_of(scheme: str | None, value: str, default: str = "") -> Identifier:
@@ -38,8 +30,8 @@ def identifier_of(scheme: str | None, value: str, default: str = "") -> Identifi
 
 def judge_identifier(identifier: Identifier) -> Remark | None:
     """A remark where the scheme has a check digit and the value fails it."""
-    check = _CHECKS.get(identifier.scheme)
-    if check is None or check(identifier.value):
+    written = identifier.value.translate(_SEPARATORS).upper()
+    if identifier.scheme not in SCHEMES or is_valid(identifier.scheme, written):
         return None
     return Remark(
         "IDENTIFIER", f"{identifier.scheme} {identifier.value} fails its length or check digit"

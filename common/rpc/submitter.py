@@ -156,7 +156,8 @@ class Submitter:
     async def _ask_others(self, ticket: Ticket, refusing: NodeChannel) -> None:
         """Hear what the other nodes think of a transaction that one of them refuses.
 
-        Raises `Refused(NOT_READY)` where none agrees: then another node is tried.
+        Where none agrees it is sent again, after a pause: it may be on its way already, or its
+        signer news to the others; and to bring in what the leader keeps out is not theirs.
         """
         self._batch_number += 1
         number = self._batch_number
@@ -169,9 +170,10 @@ class Submitter:
                 for result in answer.results[:1]:
                     self._decide(ticket, result, blocks, node)
             if ticket.outcome.done():
-                del self._in_flight[number]
-                return
-        raise Refused(CommonReason.NOT_READY, "what the node refuses, no other node does")
+                break
+        else:
+            await asyncio.sleep(PAUSE_SECONDS_MAX)
+        self._put_back(self._in_flight.pop(number))
 
     async def _watch_silence(self) -> None:
         """Leave a node that answers nothing while batches wait."""

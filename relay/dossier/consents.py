@@ -148,8 +148,8 @@ def _judge_one(
 
 
 def _is_users(party: Party, public_key: bytes) -> bool:
-    """Whether the key is a user's of a party that somebody approved. It may have closed since."""
-    approved = party.status in {PartyStatus.ACTIVE, PartyStatus.CLOSED}
+    """Whether the key is a user's of a party that somebody approved, whatever it is by now."""
+    approved = party.status != PartyStatus.PROPOSED
     return approved and any(user.public_key == public_key for user in party.users)
 
 

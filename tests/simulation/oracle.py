@@ -125,7 +125,8 @@ class Oracle:
             return
         leaves = found[LEAVES_ROW][1]
         assert leaves is not None
-        self._judge_time(place, decode_trusted(Header, header))
+        if not self.divided:
+            self._judge_time(place, decode_trusted(Header, header))
         self.counts[f"blocks of {chain}"] += 1
         for leaf in decode_trusted(list[bytes], leaves):
             event = decode_leaf(leaf)
@@ -136,7 +137,10 @@ class Oracle:
         self.check_invariants(place.cluster.chain, store, height)
 
     def _judge_time(self, place: WatchedNode, header: Header) -> None:
-        """Of the nodes that acknowledged a block two are honest: it lies not ahead of both."""
+        """Of the nodes that acknowledged a block two are honest: it lies not ahead of both.
+
+        Where a node hands out two logs, that is so of what becomes final.
+        """
         cluster = place.cluster
         places = [other for other in cluster.nodes.values() if getattr(other, "honest", False)]
         clocks = sorted(other.now_unix_ms() for other in places)
@@ -218,6 +222,7 @@ class Oracle:
             self._take_final(place, chain, self._final[chain])
 
     def _take_final(self, place: WatchedNode, chain: str, height: int) -> None:
+        self._judge_time(place, place.up.ledger.header_at(height))
         for leaf in map(decode_leaf, place.up.ledger.leaves_at(height)):
             if isinstance(leaf, TransactionReceipt):
                 self._receipts[chain, height, leaf.position] = leaf.transaction_id, leaf.code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -46,6 +45,7 @@ from bizchain.v1 import operation_pb2 as pb
 from common.amount import check_amount
 from common.deadline import UNIX_MS_MAX, expired
 from common.errors import CommonReason, Refused
+from common.identifiers import is_sscc
 from common.ledger.chain import Context, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party
@@ -55,8 +55,6 @@ __all__ = ["OPERATIONS"]
 CUSTODY_ROLES = ("carrier", "warehouse")
 HANDOVER_MS_MAX = 30 * 24 * 3_600_000
 TEXT_CHARACTERS_MAX = 100
-
-_SSCC = re.compile(r"[0-9]{18}\Z", re.ASCII)
 
 
 class Sighted(NamedTuple):
@@ -331,7 +329,7 @@ def _check_event(context: Context, event: GoodsEvent) -> None:
 def _check_seen(place: str, ssccs: Sequence[str], evidence_hash: bytes) -> None:
     if not 0 < len(place) <= TEXT_CHARACTERS_MAX:
         raise Refused(CommonReason.INVALID_ARGUMENT, "a place is said, in short")
-    if len(ssccs) > SSCCS_MAX or not all(_is_sscc(sscc) for sscc in ssccs):
+    if len(ssccs) > SSCCS_MAX or not all(is_sscc(sscc) for sscc in ssccs):
         raise Refused(
             CommonReason.INVALID_ARGUMENT,
             f"at most {SSCCS_MAX} SSCCs, of 18 digits with their check digit",
@@ -339,13 +337,6 @@ def _check_seen(place: str, ssccs: Sequence[str], evidence_hash: bytes) -> None:
     if list(ssccs) != sorted(set(ssccs)):
         raise Refused(CommonReason.INVALID_ARGUMENT, "SSCCs stand in order, each once")
     check_digest(evidence_hash)
-
-
-def _is_sscc(text: str) -> bool:
-    """GS1: from the right, digits count three times and once in turn; the sum is a ten."""
-    if _SSCC.match(text) is None:
-        return False
-    return sum(int(one) * (1 if at % 2 else 3) for at, one in enumerate(text)) % 10 == 0
 
 
 def _check_deadline(context: Context, deadline_unix_ms: int) -> None:

@@ -205,7 +205,12 @@ def certified_row(party: Party) -> PartyProof:
 
 @pytest.mark.parametrize(
     ("status", "counts"),
-    [(PartyStatus.ACTIVE, True), (PartyStatus.CLOSED, True), (PartyStatus.PROPOSED, False)],
+    [
+        (PartyStatus.ACTIVE, True),
+        (PartyStatus.SUSPENDED, True),
+        (PartyStatus.CLOSED, True),
+        (PartyStatus.PROPOSED, False),
+    ],
 )
 def test_keys_of_a_party_count_once_somebody_approved_it(status: str, counts: bool) -> None:
     proof = certified_row(replace(founding("buyer"), status=status))
