@@ -43,7 +43,7 @@ from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import check_amount
-from common.deadline import UNIX_MS_MAX, expired
+from common.deadline import expired, lies_within
 from common.errors import CommonReason, Refused
 from common.identifiers import is_sscc
 from common.ledger.chain import Context, Rule
@@ -340,11 +340,7 @@ def _check_seen(place: str, ssccs: Sequence[str], evidence_hash: bytes) -> None:
 
 
 def _check_deadline(context: Context, deadline_unix_ms: int) -> None:
-    if (
-        not 0 < deadline_unix_ms <= UNIX_MS_MAX
-        or expired(context.time_unix_ms, deadline_unix_ms)
-        or not expired(context.time_unix_ms + HANDOVER_MS_MAX, deadline_unix_ms)
-    ):
+    if not lies_within(HANDOVER_MS_MAX, context.time_unix_ms, deadline_unix_ms):
         raise Refused(CommonReason.INVALID_ARGUMENT, "an offer ends within thirty days")
 
 

@@ -23,7 +23,7 @@ from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import check_amount, unit_of
 from common.crypto.digest import DIGEST_BYTES
-from common.deadline import UNIX_MS_MAX, expired
+from common.deadline import expired, lies_within
 from common.encoding import encode
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
@@ -115,8 +115,7 @@ def check_propose_delivery(context: Context, operation: pb.ProposeDelivery) -> D
     if len(operation.evidence_hash) != DIGEST_BYTES:
         raise Refused(CommonReason.INVALID_ARGUMENT, f"a hash has {DIGEST_BYTES} bytes")
     now, deadline = context.time_unix_ms, operation.deadline_unix_ms
-    is_late = not 0 < deadline <= UNIX_MS_MAX or not expired(now + DELIVERY_MS_MAX, deadline)
-    if is_late or expired(now, deadline):
+    if not lies_within(DELIVERY_MS_MAX, now, deadline):
         raise Refused(CommonReason.INVALID_ARGUMENT, "an offer ends within thirty days")
     before = delivery_of(context.state, receipt.receipt_id)
     awaits = before is not None and before.state == DeliveryState.PROPOSED
