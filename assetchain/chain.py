@@ -8,6 +8,8 @@ from assetchain.contracts.grades import invariants as grade_invariants
 from assetchain.contracts.grades import operations as grades
 from assetchain.contracts.holdings import invariants as holding_invariants
 from assetchain.contracts.holdings import operations as holdings
+from assetchain.contracts.listings import invariants as listing_invariants
+from assetchain.contracts.listings import operations as listings
 from assetchain.contracts.lots import invariants as lot_invariants
 from assetchain.contracts.lots import operations as lots
 from assetchain.contracts.parties import invariants as party_invariants
@@ -29,8 +31,9 @@ CHAIN = Chain(
         **lots.OPERATIONS,
         **holdings.OPERATIONS,
         **governance.OPERATIONS,
+        **listings.OPERATIONS,
     },
-    legs={**lots.LEGS, **holdings.LEGS},
+    legs={**lots.LEGS, **holdings.LEGS, **listings.LEGS},
     messages={
         **parties.MESSAGES,
         **lots.MESSAGES,
@@ -44,6 +47,7 @@ CHAIN = Chain(
         **lot_invariants.INVARIANTS,
         **holding_invariants.INVARIANTS,
         **governance_invariants.INVARIANTS,
+        **listing_invariants.INVARIANTS,
     },
     permit=grades.permit,
     obeys_holds_of_peer=True,

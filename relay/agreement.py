@@ -2,6 +2,7 @@
 
 An `Agreement` holds the terms, the opening of both legs and the secret. It is drawn up by one
 party, checked and consented to by each owner of a leg, and handed to any relay as a package.
+What is sold from a listing needs no signature of its seller: the listing is its consent.
 Nothing here has an effect: both chains judge every part of it again.
 
     pair = Pair(business_chain_id, asset_chain_id)
@@ -22,9 +23,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from assetchain.contracts.holdings.types import TitleLeg
+from assetchain.contracts.listings.queries import disclosure_hash, sale_amount
+from assetchain.contracts.listings.types import Disclosure, ListedTitleLeg, Listing
 from assetchain.contracts.lots.types import MintLeg
 from bizchain.contracts.cash.queries import trade_fee
-from bizchain.contracts.cash.types import CashLeg
+from bizchain.contracts.cash.types import CashLeg, ListedCashLeg
 from bizchain.contracts.receipts.types import Receipt, ReceiptLeg
 from common.crypto.digest import sha256
 from common.crypto.signing import RandomBytes, sign
@@ -50,8 +53,10 @@ __all__ = [
     "Issue",
     "Leg",
     "Pair",
+    "Purchase",
     "Trade",
     "agree_on_issue",
+    "agree_on_purchase",
     "agree_on_trade",
     "consent",
     "decline",
@@ -84,9 +89,20 @@ class Trade(NamedTuple):
     quantity: int
 
 
+class Purchase(NamedTuple):
+    """Flow X2 from a listing: `quantity` base units at its price, by the buyer who was told of."""
+
+    listing: Listing
+    quantity: int
+    disclosure: Disclosure
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one chain does: the canonical leg, its salt, and the party that must consent to it."""
+    """What one chain does: the canonical leg, its salt, and the party that must consent to it.
+
+    `owner` is empty where a mandate recorded on that chain stands for a signature.
+    """
 
     value: bytes
     salt: bytes
@@ -113,7 +129,7 @@ class Agreement:
     @property
     def owners(self) -> tuple[str, ...]:
         """The parties whose consent is needed, each once, in order."""
-        return tuple(sorted({self.follower.owner, self.decider.owner}))
+        return tuple(sorted({self.follower.owner, self.decider.owner} - {""}))
 
 
 def agree_on_issue(
@@ -165,6 +181,46 @@ def agree_on_trade(
         (cash, trade.buyer),
         (title, trade.seller),
         secret_holder=trade.buyer,
+        deadline_unix_ms=deadline_unix_ms,
+        random_bytes=random_bytes,
+        mode=mode,
+    )
+
+
+def agree_on_purchase(
+    pair: Pair,
+    purchase: Purchase,
+    *,
+    fee_basis_points: int,
+    deadline_unix_ms: int,
+    random_bytes: RandomBytes,
+    mode: str = Mode.EXPRESS,
+) -> Agreement:
+    """Flow X2 from a listing, at its price. The buyer alone consents; the listing is the mandate.
+
+    Raises `Refused(AMOUNT_OUT_OF_RANGE)` for a quantity that has no price.
+    """
+    listing, told = purchase.listing, purchase.disclosure
+    amount = sale_amount(listing, purchase.quantity)
+    fee = trade_fee(amount, fee_basis_points)
+    cash = ListedCashLeg(
+        told.buyer, listing.seller, listing.currency, amount, fee, listing.listing_id
+    )
+    title = ListedTitleLeg(
+        listing.lot_id,
+        listing.seller,
+        told.buyer,
+        purchase.quantity,
+        listing.listing_id,
+        told.disclosed_unix_ms,
+        disclosure_hash(told),
+    )
+    return _agree(
+        pair,
+        "X2",
+        (cash, told.buyer),
+        (title, ""),
+        secret_holder=told.buyer,
         deadline_unix_ms=deadline_unix_ms,
         random_bytes=random_bytes,
         mode=mode,

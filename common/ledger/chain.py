@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
-from common.encoding import Canonical, encode
+from common.encoding import Canonical, decode, encode
 from common.errors import CommonReason, Refused
 from common.ledger import outbox
 from common.ledger.block import Event
@@ -160,6 +160,9 @@ class LegRules(Generic[C]):
     value is free (and, on a decider, agrees with the follower's facts), `check_unheld` where a hold
     lies on anything the leg moves: it is asked whenever the leg takes a step that is not decided
     yet, so a hold that comes between the two steps of a two-step transfer still beats it.
+
+    `variants` are legs of the same flow with more fields and rules of their own: a sale by mandate
+    beside a sale by consent. Role, modes and who may decline are the flow's, as they stand here.
     """
 
     kind: type[C]
@@ -172,6 +175,17 @@ class LegRules(Generic[C]):
     release: Callable[[Context, bytes, C], None]
     modes: tuple[str, ...] = ("express", "two-step")
     can_decline: bool = True
+    variants: tuple[LegRules[Any], ...] = ()
+
+    def read(self, data: bytes) -> tuple[C, LegRules[C]]:
+        """The leg in canonical bytes, and its rules: those of the flow, or of a variant of it.
+
+        No two have the same number of fields, so one encoding is one leg. Raises `Malformed`.
+        """
+        for rules in self.variants:
+            if data[:1] == encode(("",) * len(rules.kind.__struct_fields__))[:1]:
+                return decode(rules.kind, data), rules
+        return decode(self.kind, data), self
 
 
 def found_nothing(_: State, __: Genesis) -> None:

@@ -83,9 +83,9 @@ def checked_leg(
     facts: bytes,
 ) -> tuple[Canonical, LegRules[Canonical]]:
     """The own leg, opened, consented to, free to move."""
-    rules = context.chain.legs[terms.flow]
-    own_hash = terms.follower_leg_hash if rules.role == Role.FOLLOWER else terms.decider_leg_hash
-    leg = _opened(rules, opening, own_hash)
+    flow = context.chain.legs[terms.flow]
+    own_hash = terms.follower_leg_hash if flow.role == Role.FOLLOWER else terms.decider_leg_hash
+    leg, rules = _opened(flow, opening, own_hash)
     owners = rules.owners(leg)
     _check_consents(context, transfer_id, owners, consents)
     for owner in owners:
@@ -99,12 +99,14 @@ def checked_leg(
     return leg, rules
 
 
-def _opened(rules: LegRules[Canonical], opening: pb.LegOpening, own_hash: bytes) -> Canonical:
+def _opened(
+    flow: LegRules[Canonical], opening: pb.LegOpening, own_hash: bytes
+) -> tuple[Canonical, LegRules[Canonical]]:
     if len(opening.leg) > LEG_BYTES_MAX or len(opening.salt) != SALT_BYTES:
         raise Refused(TransferReason.LEG_MISMATCH, "a leg is short and its salt has 32 bytes")
     if leg_hash(opening.leg, opening.salt) != own_hash:
         raise Refused(TransferReason.LEG_MISMATCH, "the opening does not match the terms' leg hash")
-    return decode(rules.kind, opening.leg)
+    return flow.read(opening.leg)
 
 
 def _check_consents(
@@ -196,12 +198,14 @@ def leg_owners(
     context: Context, terms: Terms, row: TransferRow | None, operation: pb.DeclineTransfer
 ) -> tuple[str, ...]:
     """The owners of the decider's leg, as far as a record or an opening shows them."""
-    rules = context.chain.legs[terms.flow]
+    flow = context.chain.legs[terms.flow]
     if row is not None:
-        return rules.owners(decode(rules.kind, row.leg))
-    if not operation.HasField("opening"):
+        leg, rules = flow.read(row.leg)
+    elif operation.HasField("opening"):
+        leg, rules = _opened(flow, operation.opening, terms.decider_leg_hash)
+    else:
         return ()
-    return rules.owners(_opened(rules, operation.opening, terms.decider_leg_hash))
+    return rules.owners(leg)
 
 
 def known(context: Context, transfer_id: bytes) -> TransferRow:
@@ -220,5 +224,4 @@ def reached(role: str, row: TransferRow | None, action: Action) -> TransferState
 
 def own_leg(context: Context, row: TransferRow) -> tuple[Canonical, LegRules[Canonical]]:
     """This chain's leg of a reserved transfer, and its rules."""
-    rules = context.chain.legs[row.record.flow]
-    return decode(rules.kind, row.leg), rules
+    return context.chain.legs[row.record.flow].read(row.leg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.encoding import Canonical
 
-__all__ = ["ReceiptFacts"]
+__all__ = ["CashFacts", "ReceiptFacts"]
 
 
 class ReceiptFacts(Canonical, frozen=True):
@@ -21,3 +21,18 @@ class ReceiptFacts(Canonical, frozen=True):
     unit: str
     quality: str
     place: str
+
+
+class CashFacts(Canonical, frozen=True):
+    """Who pays whom for what is traded (flow X2).
+
+    What is paid for a listed sale is public, as the listing's price is: `currency`, `amount` in
+    minor units, and the listing the payer named. What two parties agreed on between them stays on
+    the business books: then these three are empty and 0.
+    """
+
+    payer: str
+    payee: str
+    currency: str
+    amount: int
+    listing_id: str

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bizchain.contracts.cash.queries import schedule_at, trade_fee
-from bizchain.contracts.cash.types import AccountClass, CashLeg, JournalEntry
+from bizchain.contracts.cash.queries import read_leg, schedule_at, trade_fee
+from bizchain.contracts.cash.types import AccountClass, JournalEntry
 from common.encoding import decode
 from common.ledger.block import Event, EventKind, decode_leaf
 from common.ledger.chain import Violation
@@ -69,7 +69,7 @@ class FeeBook:
             return 0
         row = record_of(self._ledger.state, record.transfer_id)
         assert row is not None, "a settled transfer has its leg"
-        leg = decode(CashLeg, row.leg)
+        leg = read_leg(row.leg)
         parameters = self._ledger.genesis.parameters
         _, schedule = schedule_at(self._ledger.state, parameters, reserved)
         return trade_fee(leg.amount, schedule.trade_basis_points)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from assetchain.contracts.lots.keys import LOT
 from assetchain.contracts.lots.types import Lot, LotState
 from bizchain.contracts.cash.keys import FEE_TERMS
-from bizchain.contracts.cash.queries import schedule_at, trade_fee
-from bizchain.contracts.cash.types import CashLeg, FeeTerms
+from bizchain.contracts.cash.queries import read_leg, schedule_at, trade_fee
+from bizchain.contracts.cash.types import FeeTerms
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt, ReceiptState
-from common.encoding import decode
 from common.governance.subjects import is_shared
 from common.ledger import lightclient, outbox
 from common.ledger.grades import GRADE, policy_in_force
@@ -224,7 +223,7 @@ def _check_fees(books: _Side) -> None:
     state, parameters = books.ledger.state, books.ledger.genesis.parameters
     for transfer_id, row in books.transfers().items():
         if row.record.flow == "X2" and row.leg:
-            leg = decode(CashLeg, row.leg)
+            leg = read_leg(row.leg)
             terms = state.get(FEE_TERMS, FEE_TERMS.key(transfer_id)) or FeeTerms(0, 0)
             version, schedule = schedule_at(state, parameters, terms.reserved_height)
             scheduled = trade_fee(leg.amount, schedule.trade_basis_points)

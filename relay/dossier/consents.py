@@ -71,7 +71,8 @@ def owners_of(chain_name: str, flow: str, role: str, opening: Opening | None) ->
     rules = rules_of(chain_name, flow, role)
     if opening is None:
         return ()
-    owners: tuple[str, ...] = rules.owners(decode(rules.kind, opening.leg))
+    leg, its_rules = rules.read(opening.leg)
+    owners: tuple[str, ...] = its_rules.owners(leg)
     return owners
 
 

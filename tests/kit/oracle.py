@@ -463,7 +463,7 @@ class Oracle:
 
     def _leg(self, side: Side, deal: Agreement):  # type: ignore[no-untyped-def]
         leg = deal.follower if side is self.pair.business else deal.decider
-        return decode(side.chain.legs[deal.terms.flow].kind, leg.value)
+        return side.chain.legs[deal.terms.flow].read(leg.value)[0]
 
 
 def _transfers(side: Side) -> Iterable[tuple[bytes, TransferRow]]:

@@ -204,7 +204,7 @@ class Oracle:
             self.require(fresh, f"transfer {name} moves {age} ms after the newest holds")
         row = record_of(state, record.transfer_id)
         assert row is not None, "it was just written"
-        leg = decode_trusted(place.cluster.chain.legs[record.flow].kind, row.leg)
+        leg, _ = place.cluster.chain.legs[record.flow].read(row.leg)
         for kind, subject in _subjects(leg):
             for hold in holds_of(state, kind, subject):
                 before = hold.since_unix_ms < header.time_unix_ms

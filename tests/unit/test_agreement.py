@@ -78,7 +78,8 @@ def test_both_chains_read_their_own_leg_in_the_terms(agreement: Agreement) -> No
     ):
         rules = chain.legs[terms.flow]
         assert leg_hash(leg.value, leg.salt) == hashed
-        assert rules.owners(decode(rules.kind, leg.value)) == (leg.owner,)
+        opened, its_rules = rules.read(leg.value)
+        assert its_rules.owners(opened) == (leg.owner,)
 
 
 def test_the_secret_opens_the_lock_and_shows_nowhere() -> None:

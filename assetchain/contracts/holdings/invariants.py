@@ -39,10 +39,15 @@ def units_are_conserved(state: Reader) -> Sequence[Violation]:
 
 
 def encumbrances_cover_escrow(state: Reader) -> Sequence[Violation]:
-    """B2, B8, I3: reserved units are exactly those of encumbrances, each of an open transfer."""
+    """B2, B8, I3: reserved units are exactly those of encumbrances, each of an open transfer.
+
+    Units on order are judged by `listings`.
+    """
     reserved: Counter[bytes] = Counter()
     broken: list[Violation] = []
     for key, encumbrance in state.scan(ENCUMBRANCE):
+        if encumbrance.kind != "transfer":
+            continue
         owner, lot_id, transfer = key[1:].split(SEPARATOR)
         reserved[HOLDING.key(owner, lot_id)] += encumbrance.quantity
         if state.get(OPEN_TRANSFER, OPEN_TRANSFER.key(bytes.fromhex(transfer.decode()))) is None:

@@ -1,4 +1,6 @@
-"""Where holdings are stored: `<owner>/<lot>`; their encumbrances: `<owner>/<lot>/<transfer>`."""
+"""Where holdings are stored: `<owner>/<lot>`; their encumbrances: `<owner>/<lot>/<transfer>`, or
+`<owner>/<lot>/<listing>` for units on order.
+"""
 
 from __future__ import annotations
 

@@ -9,19 +9,28 @@ from assetchain.contracts.holdings.keys import ENCUMBRANCE, HOLDING
 from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.holdings.types import Encumbrance, Holding, TitleLeg, TitleMove
 from assetchain.contracts.lots.queries import check_lot_free, lot_of
-from assetchain.contracts.lots.types import LotState
+from assetchain.contracts.lots.types import Lot, LotState
 from assetchain.reasons import AssetReason
 from assetchain.v1 import operation_pb2 as pb
 from common.amount import AMOUNT_MAX, check_amount
+from common.encoding import decode
 from common.errors import CommonReason, Refused
 from common.ledger import lightclient
 from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party
+from common.transfer.facts import CashFacts
 from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
 
-__all__ = ["LEGS", "OPERATIONS", "credit_units", "pay_out_pot"]
+__all__ = [
+    "LEGS",
+    "OPERATIONS",
+    "check_units_free",
+    "credit_units",
+    "order_units",
+    "pay_out_pot",
+]
 
 REFERENCE_CHARACTERS_MAX = 140
 RELEASE_BY_RECORD = "the transfer's own record"
@@ -58,9 +67,13 @@ def apply_move_title(context: Context, _: pb.MoveTitle, move: TitleMove) -> None
 # --- flow X2: delivery versus payment -----------------------------------------------------------
 
 
-def check_leg(context: Context, leg: TitleLeg, _: bytes) -> None:
-    """Free units of the seller, to another active party."""
+def check_leg(context: Context, leg: TitleLeg, facts: bytes) -> None:
+    """Free units of the seller, to another active party, who is proven to be the one that pays."""
     _check_movable(context, leg.lot_id, leg.seller, leg.buyer, leg.quantity)
+    proven = decode(CashFacts, facts)
+    if (proven.payer, proven.payee, proven.listing_id) != (leg.buyer, leg.seller, ""):
+        message = f"{proven.payer} pays {proven.payee}, and not {leg.buyer} {leg.seller}"
+        raise Refused(AssetReason.FACTS_MISMATCH, message)
 
 
 def check_leg_unheld(context: Context, leg: TitleLeg) -> None:
@@ -90,6 +103,11 @@ def release_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
     credit_or_pot(context, transfer_id, leg.seller, leg.lot_id, leg.quantity, credit_units)
 
 
+def order_units(context: Context, party: str, lot_id: str, quantity: int) -> None:
+    """Put free units on order, or take them off it: `quantity` is negative then."""
+    _add(context, party, lot_id, free=-quantity, on_order=quantity)
+
+
 def credit_units(context: Context, party: str, lot_id: str, quantity: int) -> None:
     """Credit a payable party's own holding."""
     _add(context, party, lot_id, free=quantity)
@@ -104,23 +122,29 @@ def pay_out_pot(context: Context, _: bytes, party: str, lot_id: str, quantity: i
 
 
 def _check_movable(context: Context, lot_id: str, giver: str, receiver: str, quantity: int) -> None:
+    if giver == receiver:
+        raise Refused(AssetReason.SAME_PARTY, "giver and receiver are two parties")
+    check_units_free(context, lot_id, giver, quantity)
+    active_party(context.state, receiver)
+
+
+def check_units_free(context: Context, lot_id: str, giver: str, quantity: int) -> Lot:
+    """The lot, where it is active and so many of its units are the giver's and free."""
     if quantity <= 0:
         raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "a move is of more than nothing")
     check_amount(quantity, "quantity")
-    if giver == receiver:
-        raise Refused(AssetReason.SAME_PARTY, "giver and receiver are two parties")
     lot = lot_of(context.state, lot_id)
     if lot is None:
         raise Refused(CommonReason.NOT_FOUND, f"there is no lot {lot_id}")
     if lot.state != LotState.ACTIVE:
         raise Refused(AssetReason.LOT_NOT_ACTIVE, f"lot {lot_id} is {lot.state}")
-    active_party(context.state, receiver)
     free = holding_of(context.state, giver, lot_id).free
     if free < quantity:
         raise Refused(
             AssetReason.INSUFFICIENT_UNITS,
             f"{giver} has {free} {lot.unit} of {lot_id} free, {quantity} needed",
         )
+    return lot
 
 
 def _check_unheld(context: Context, lot_id: str, *parties: str) -> None:
@@ -131,10 +155,24 @@ def _check_unheld(context: Context, lot_id: str, *parties: str) -> None:
         check_free(context.state, "party", party)
 
 
-def _add(context: Context, party: str, lot_id: str, *, free: int = 0, reserved: int = 0) -> None:
+def _add(
+    context: Context,
+    party: str,
+    lot_id: str,
+    *,
+    free: int = 0,
+    on_order: int = 0,
+    reserved: int = 0,
+) -> None:
     before = holding_of(context.state, party, lot_id)
-    after = Holding(before.free + free, before.on_order, before.pledged, before.reserved + reserved)
+    after = Holding(
+        before.free + free,
+        before.on_order + on_order,
+        before.pledged,
+        before.reserved + reserved,
+    )
     assert 0 <= after.free <= AMOUNT_MAX, "a checked move is covered, and a lot is within range"
+    assert 0 <= after.on_order <= AMOUNT_MAX, "a listing covers what is taken off it"
     assert 0 <= after.reserved <= AMOUNT_MAX, "escrow covers what leaves it"
     context.state.put(HOLDING, HOLDING.key(party, lot_id), after)
 

@@ -17,7 +17,11 @@ class Holding(Canonical, frozen=True):
 
 
 class Encumbrance(Canonical, frozen=True):
-    """Why units are not free. `kind` is "transfer"; `until_unix_ms` is 0 where a record ends it."""
+    """Why units are not free. `until_unix_ms` is 0 where only a record ends it.
+
+    `kind` is "transfer", for units that are reserved, or "listing", for units on order; whoever may
+    buy what is listed is no beneficiary yet, so that is empty.
+    """
 
     kind: str
     beneficiary: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from assetchain.contracts.listings.operations import cancel_listings_of
 from assetchain.contracts.parties.keys import PARTY
-from assetchain.contracts.parties.types import HoldNotice, Party
+from assetchain.contracts.parties.types import HoldNotice, Party, PartyStatus
 from common.ledger.chain import Context, MessageRule, Rule
 from common.ledger.holds import apply_notice, check_notice
 from common.ledger.identity import check_party
@@ -20,8 +21,10 @@ def check_party_message(_: Context, party: Party) -> None:
 
 
 def apply_party_message(context: Context, party: Party) -> None:
-    """Keep the party in its new status."""
+    """Keep the party in its new status. What a closed one has on sale is taken back."""
     context.state.put(PARTY, PARTY.key(party.party_id), party)
+    if party.status == PartyStatus.CLOSED:
+        cancel_listings_of(context, party.party_id)
 
 
 def check_hold_message(context: Context, notice: HoldNotice) -> None:

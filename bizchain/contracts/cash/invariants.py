@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE
-from bizchain.contracts.cash.queries import trade_fee, trial_balance
-from bizchain.contracts.cash.types import FEE_SCHEDULE, PLATFORM_FEES, CashLeg, FeeSchedule
+from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE, TRADE_INVOICE
+from bizchain.contracts.cash.queries import listing_of, read_leg, trade_fee, trial_balance
+from bizchain.contracts.cash.types import FEE_SCHEDULE, PLATFORM_FEES, FeeSchedule
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
 from common.ledger.versions import in_force
-from common.transfer.machine import OPEN_TRANSFER, TRANSFER
+from common.transfer.machine import OPEN_TRANSFER, TRANSFER, TransferState
 from common.transfer.pots import POT
 
 __all__ = ["INVARIANTS"]
 
 SEPARATOR = b"/"
+_BILLED = ("seller", "buyer", "currency", "payable", "fee", "listing_id")
 
 
 def money_is_conserved(state: Reader) -> Sequence[Violation]:
@@ -63,7 +64,7 @@ def escrow_is_backed(state: Reader) -> Sequence[Violation]:
     for key, _ in state.scan(OPEN_TRANSFER):
         row = state.get(TRANSFER, TRANSFER.key(key[1:]))
         if row is not None and row.record.flow == "X2":
-            leg = decode(CashLeg, row.leg)
+            leg = read_leg(row.leg)
             reserved[CASH.key(leg.payer, leg.currency)] += leg.amount
     for key, account in state.scan(CASH):
         reserved[key] -= account.reserved
@@ -87,12 +88,32 @@ def fees_are_scheduled(state: Reader) -> Sequence[Violation]:
             message = f"transfer {key[1:].hex()} was judged by a schedule not in force"
             broken.append(Violation("B15", message))
             continue
-        leg = decode(CashLeg, row.leg)
+        leg = read_leg(row.leg)
         schedule = decode(FeeSchedule, voted.content)
         scheduled = trade_fee(leg.amount, schedule.trade_basis_points)
         if leg.fee != scheduled:
             message = f"transfer {key[1:].hex()}: fee {leg.fee}, scheduled {scheduled}"
             broken.append(Violation("B15", message))
+    return broken
+
+
+def trades_are_invoiced(state: Reader) -> Sequence[Violation]:
+    """B14: each settled trade has one invoice record, of its own leg; nothing else has one."""
+    broken: list[Violation] = []
+    invoices = {invoice.transfer_id: (key, invoice) for key, invoice in state.scan(TRADE_INVOICE)}
+    for key, row in state.scan(TRANSFER):
+        if row.record.flow != "X2" or row.record.state != TransferState.SETTLED:
+            continue
+        found, leg = invoices.pop(key[1:], None), read_leg(row.leg)
+        billed = (leg.payee, leg.payer, leg.currency, leg.amount, leg.fee, listing_of(leg))
+        if found is None or found[0] != TRADE_INVOICE.key(key[1:].hex()):
+            broken.append(Violation("B14", f"trade {key[1:].hex()} has no invoice record"))
+        elif tuple(getattr(found[1], name) for name in _BILLED) != billed:
+            broken.append(Violation("B14", f"trade {key[1:].hex()} is not billed as it settled"))
+    broken.extend(
+        Violation("B14", f"{transfer_id.hex()} is billed and no settled trade")
+        for transfer_id in sorted(invoices)
+    )
     return broken
 
 
@@ -105,4 +126,5 @@ INVARIANTS: Mapping[str, Invariant] = {
     "currency books add up": currency_books_add_up,
     "cash escrow is backed": escrow_is_backed,
     "fees are scheduled": fees_are_scheduled,
+    "trades are invoiced": trades_are_invoiced,
 }

@@ -11,10 +11,18 @@ reserved settles with its own fee, whatever schedule is in force by then.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE
-from bizchain.contracts.cash.queries import book_of, cash_of, issuance_of, schedule_at, trade_fee
+from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE, TRADE_INVOICE
+from bizchain.contracts.cash.queries import (
+    book_of,
+    cash_of,
+    issuance_of,
+    listing_of,
+    schedule_at,
+    trade_fee,
+)
 from bizchain.contracts.cash.types import (
     AccountClass,
     CashAccount,
@@ -22,15 +30,19 @@ from bizchain.contracts.cash.types import (
     FeeTerms,
     Issuance,
     JournalEntry,
+    ListedCashLeg,
+    TradeInvoice,
 )
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import AMOUNT_MAX, check_amount, currency_exponent
 from common.deadline import expired
+from common.encoding import encode
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
-from common.ledger.identity import Party, active_party, payable_party
+from common.ledger.identity import Party, active_party, check_identifier, payable_party
+from common.transfer.facts import CashFacts
 from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
 
@@ -139,6 +151,12 @@ def check_leg(context: Context, leg: CashLeg, _: bytes) -> None:
     _check_available(context, leg.payer, leg.currency, leg.amount)
 
 
+def check_listed_leg(context: Context, leg: ListedCashLeg, facts: bytes) -> None:
+    """The same, and a name that can be a listing's. Whether there is one, the asset chain knows."""
+    check_identifier(leg.listing_id, "listing id")
+    check_leg(context, leg, facts)
+
+
 def check_leg_unheld(context: Context, leg: CashLeg) -> None:
     """No hold lies on payer or payee."""
     check_free(context.state, "party", leg.payer)
@@ -154,11 +172,11 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> bytes:
     if version:
         terms = FeeTerms(version, context.height)
         context.state.put(FEE_TERMS, FEE_TERMS.key(transfer_id), terms)
-    return b""
+    return encode(_facts(leg))
 
 
 def settle_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
-    """Pay the payee and the platform out of escrow."""
+    """Pay the payee and the platform out of escrow, and record what the trade cost."""
     _add(context, leg.payer, leg.currency, reserved=-leg.amount)
     escrow = RESERVED.of(leg.payer)
     _pay_out(context, transfer_id, leg, escrow, leg.payee, leg.amount - leg.fee)
@@ -167,12 +185,32 @@ def settle_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
         income = FEES.of(platform)
         _journal_leg(context, transfer_id, leg, escrow, income, leg.fee)
         _pay_out(context, transfer_id, leg, income, platform, leg.fee)
+    invoice = TradeInvoice(
+        transfer_id,
+        leg.payee,
+        leg.payer,
+        leg.currency,
+        leg.amount,
+        leg.fee,
+        listing_of(leg),
+        context.time_unix_ms,
+    )
+    context.state.put(TRADE_INVOICE, TRADE_INVOICE.key(transfer_id.hex()), invoice)
+    context.emit("trade_invoice", transfer_id.hex(), invoice)
 
 
 def release_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
     """Give the payer its money back."""
     _add(context, leg.payer, leg.currency, reserved=-leg.amount)
     _pay_out(context, transfer_id, leg, RESERVED.of(leg.payer), leg.payer, leg.amount)
+
+
+def _facts(leg: CashLeg) -> CashFacts:
+    """What the asset chain may know: who pays whom, and all of it where the price is public."""
+    listing_id = listing_of(leg)
+    if not listing_id:
+        return CashFacts(leg.payer, leg.payee, "", 0, "")
+    return CashFacts(leg.payer, leg.payee, leg.currency, leg.amount, listing_id)
 
 
 def _pay_out(
@@ -278,15 +316,16 @@ OPERATIONS: Mapping[str, Rule[Any, Any]] = {
     "pay_cash": Rule(pb.PayCash, check_pay_cash, apply_pay_cash),
 }
 
-LEGS: Mapping[str, LegRules[Any]] = {
-    "X2": LegRules(
-        kind=CashLeg,
-        role=Role.FOLLOWER,
-        owners=lambda leg: (leg.payer,),
-        check=check_leg,
-        check_unheld=check_leg_unheld,
-        reserve=reserve_leg,
-        settle=settle_leg,
-        release=release_leg,
-    ),
-}
+_X2: LegRules[Any] = LegRules(
+    kind=CashLeg,
+    role=Role.FOLLOWER,
+    owners=lambda leg: (leg.payer,),
+    check=check_leg,
+    check_unheld=check_leg_unheld,
+    reserve=reserve_leg,
+    settle=settle_leg,
+    release=release_leg,
+)
+_X2_LISTED: LegRules[Any] = replace(_X2, kind=ListedCashLeg, check=check_listed_leg)
+
+LEGS: Mapping[str, LegRules[Any]] = {"X2": replace(_X2, variants=(_X2_LISTED,))}

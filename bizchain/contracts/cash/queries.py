@@ -11,13 +11,15 @@ from bizchain.contracts.cash.types import (
     FEE_SCHEDULE_FORMAT,
     PLATFORM_FEES,
     CashAccount,
+    CashLeg,
     FeeSchedule,
     Issuance,
+    ListedCashLeg,
     ScheduleInForce,
     TrialBalance,
 )
 from common.amount import check_amount, scale_ceiling
-from common.encoding import decode
+from common.encoding import decode, encode
 from common.errors import CommonReason, Refused
 from common.ledger.genesis import Parameters
 from common.ledger.state import Reader
@@ -30,7 +32,9 @@ __all__ = [
     "check_fee_schedule",
     "days_begun",
     "issuance_of",
+    "listing_of",
     "management_fee",
+    "read_leg",
     "schedule_at",
     "schedule_of",
     "trade_fee",
@@ -55,6 +59,17 @@ def issuance_of(state: Reader, currency: str, bank: str) -> Issuance:
 def book_of(state: Reader, currency: str) -> Issuance:
     """What all banks issued and redeemed in a currency."""
     return state.get(CURRENCY_BOOK, CURRENCY_BOOK.key(currency)) or Issuance(0, 0)
+
+
+def read_leg(data: bytes) -> CashLeg:
+    """The cash leg of a trade in canonical bytes, whether what is sold is listed or not."""
+    listed = len(ListedCashLeg.__struct_fields__)
+    return decode(ListedCashLeg if data[:1] == encode(("",) * listed)[:1] else CashLeg, data)
+
+
+def listing_of(leg: CashLeg) -> str:
+    """The listing a leg pays for; empty where the parties agreed between them."""
+    return leg.listing_id if isinstance(leg, ListedCashLeg) else ""
 
 
 def trial_balance(

@@ -21,7 +21,9 @@ __all__ = [
     "FeeTerms",
     "Issuance",
     "JournalEntry",
+    "ListedCashLeg",
     "ScheduleInForce",
+    "TradeInvoice",
     "TrialBalance",
 ]
 
@@ -120,6 +122,29 @@ class CashLeg(Canonical, frozen=True):
     currency: str
     amount: int
     fee: int
+
+
+class ListedCashLeg(CashLeg, frozen=True):
+    """The same, for what is on sale to all on the asset chain: the payer names the listing."""
+
+    listing_id: str
+
+
+class TradeInvoice(Canonical, frozen=True):
+    """What a settled trade cost, written when its cash moved, for both parties' bookkeeping.
+
+    `payable` and `fee` are minor units; the seller was paid `payable` less `fee`. `listing_id` is
+    empty where the parties agreed between them. `issued_unix_ms` is block time.
+    """
+
+    transfer_id: bytes
+    seller: str
+    buyer: str
+    currency: str
+    payable: int
+    fee: int
+    listing_id: str
+    issued_unix_ms: int
 
 
 class FeeSchedule(Canonical, frozen=True):

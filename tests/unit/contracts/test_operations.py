@@ -20,7 +20,7 @@ from common.ledger.compose import Author
 from common.ledger.identity import PARTY
 from common.transfer.machine import TRANSITIONS, Action, Role, TransferState, next_state
 from common.v1 import transfer_pb2 as common_pb
-from tests.kit import authority, cast, logistics, papers
+from tests.kit import authority, cast, listed, logistics, papers
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side, reason
 
@@ -79,6 +79,7 @@ BUSINESS: dict[str, tuple[str, Any]] = {
 }  # fmt: skip
 ASSET: dict[str, tuple[str, Any]] = {
     "move_title": ("alice", MoveTitle(lot_id="lot-alice", receiver="bob", quantity=5)),
+    **listed.EXAMPLES,
 }
 SIGNED = [("bizchain", *one) for one in BUSINESS.items()] + [
     ("assetchain", *one) for one in ASSET.items()
@@ -116,6 +117,7 @@ def pair() -> Pair:
     assert made.business.do("operator", propose_party=party(party_id="waiting")) is None
     papers.prepared(made)
     made.carry()
+    listed.prepare(made)
     return made
 
 
