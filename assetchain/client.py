@@ -16,15 +16,21 @@ from typing import ClassVar
 from google.protobuf.message import Message
 
 import assetchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
+from assetchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import Holding
+from assetchain.contracts.listings.keys import LISTING, SALE
+from assetchain.contracts.listings.queries import disclosure_by
+from assetchain.contracts.listings.types import Disclosure, Listing, Sale
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
 from assetchain.contracts.lots.types import Lot
 from assetchain.v1 import holding_service_pb2 as holding_pb
+from assetchain.v1 import listing_service_pb2 as listing_pb
 from assetchain.v1 import lot_service_pb2 as lot_pb
 from assetchain.v1 import operation_pb2 as pb
 from assetchain.v1 import party_service_pb2 as party_pb
 from assetchain.v1.holding_service_pb2_grpc import HoldingServiceStub
+from assetchain.v1.listing_service_pb2_grpc import ListingServiceStub
 from assetchain.v1.lot_service_pb2_grpc import LotServiceStub
 from assetchain.v1.party_service_pb2_grpc import PartyServiceStub
 from common.ledger.holds import HOLD, Holds
@@ -107,3 +113,63 @@ class AssetClient(CouncilClient):
     async def impairment(self, receipt_id: str) -> Found[ImpairmentNotice]:
         """What is lost of the goods behind a receipt's lot; the value is None where nothing is."""
         return await self.ledger.get(IMPAIRMENT, IMPAIRMENT.key(receipt_id))
+
+    # --- listings --------------------------------------------------------------------------------
+
+    async def list_lot(self, listing: pb.ListLot) -> Outcome:
+        """By the holder: free units for sale at a fixed price, to whoever it admits."""
+        return await self.act(list_lot=listing)
+
+    async def cancel_listing(self, listing_id: str) -> Outcome:
+        """By the seller: what remains is free again."""
+        return await self.act(cancel_listing=pb.CancelListing(listing_id=listing_id))
+
+    async def close_listing(self, listing_id: str) -> Outcome:
+        """By anyone, once the listing has expired: what remains is free again."""
+        return await self.act(close_listing=pb.CloseListing(listing_id=listing_id))
+
+    async def listing(self, listing_id: str) -> Found[Listing]:
+        """A listing. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(LISTING, LISTING.key(listing_id), f"listing {listing_id}")
+
+    async def listings(self) -> list[Row[Listing]]:
+        """All listings, in order of their ids, ended ones too."""
+        return await self.rows(
+            LISTING,
+            lambda node, token: ListingServiceStub(node.channel).ListListings(
+                listing_pb.ListListingsRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )
+
+    async def sale(self, transfer_id: bytes) -> Found[Sale]:
+        """What was sold from a listing by a transfer. Raises `Refused(NOT_FOUND)`."""
+        name = transfer_id.hex()
+        return await self.get(SALE, SALE.key(name), f"sale by transfer {name}")
+
+    async def sales(self) -> list[Row[Sale]]:
+        """All settled sales from listings, in order of their transfers."""
+        return await self.rows(
+            SALE,
+            lambda node, token: ListingServiceStub(node.channel).ListSales(
+                listing_pb.ListSalesRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )
+
+    async def disclosure(self, seller: str, buyer: str) -> Disclosure:
+        """What both sides are told of each other's credit now, made here from proven rows.
+
+        Its moment is that of the oldest block read: where a grade changed in between, the trade is
+        refused, and the disclosure made anew.
+        """
+        sold_by = await self.ledger.get(GRADE, GRADE.key(seller))
+        bought_by = await self.ledger.get(GRADE, GRADE.key(buyer))
+        policy = await self.ledger.get(POLICY, IN_FORCE)
+        blocks = (sold_by.block, bought_by.block, policy.block)
+        return disclosure_by(
+            (seller, sold_by.value),
+            (buyer, bought_by.value),
+            policy.value,
+            min(block.header.time_unix_ms for block in blocks),
+        )

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 import bizchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
 from bizchain.authority_client import AuthorityClient
-from bizchain.contracts.cash.keys import CASH, ISSUANCE
+from bizchain.contracts.cash.keys import CASH, ISSUANCE, TRADE_INVOICE
 from bizchain.contracts.cash.queries import schedule_of, trial_balance
 from bizchain.contracts.cash.types import (
     FEE_SCHEDULE,
@@ -28,6 +28,7 @@ from bizchain.contracts.cash.types import (
     CashAccount,
     Issuance,
     ScheduleInForce,
+    TradeInvoice,
     TrialBalance,
 )
 from bizchain.contracts.documents.keys import DOCUMENT
@@ -375,3 +376,20 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
                 header = block.final.header
                 found.append(JournalBlock(header.height, header.time_unix_ms, events))
         return found
+
+    # --- what trades cost ------------------------------------------------------------------------
+
+    async def trade_invoice(self, transfer_id: bytes) -> Found[TradeInvoice]:
+        """What a settled trade cost. Raises `Refused(NOT_FOUND)`."""
+        name = transfer_id.hex()
+        return await self.get(TRADE_INVOICE, TRADE_INVOICE.key(name), f"settled trade {name}")
+
+    async def trade_invoices(self) -> list[Row[TradeInvoice]]:
+        """What all settled trades cost, in order of their transfers."""
+        return await self.rows(
+            TRADE_INVOICE,
+            lambda node, token: CashServiceStub(node.channel).ListTradeInvoices(
+                cash_pb.ListTradeInvoicesRequest(page_size=PAGE_ROWS, page_token=token),
+                timeout=CALL_SECONDS,
+            ),
+        )

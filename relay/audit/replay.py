@@ -14,9 +14,10 @@ from common.ledger.genesis import Genesis
 from common.ledger.ledger import Ledger
 from common.ledger.transition import parse_all
 from common.storage.memory import MemoryStateStore
-from relay.audit.chains import BIZCHAIN
+from relay.audit.chains import ASSETCHAIN, BIZCHAIN
 from relay.audit.fees import FeeBook
 from relay.audit.findings import ChainReport, Finding, Violated
+from relay.audit.sales import SaleBook
 
 __all__ = ["INVARIANTS_EVERY_BLOCKS", "Progress", "Replay"]
 
@@ -39,7 +40,11 @@ class Replay:
         self.store = MemoryStateStore()
         memo = VerifyMemo(VERDICTS_MAX)
         self.ledger = Ledger.open(chain, genesis, self.store, memo.verify)
-        self._fees = FeeBook(self.ledger) if chain.name == BIZCHAIN.name else None
+        self._books: list[FeeBook | SaleBook] = []
+        if chain.name == BIZCHAIN.name:
+            self._books.append(FeeBook(self.ledger))
+        if chain.name == ASSETCHAIN.name:
+            self._books.append(SaleBook(self.ledger))
         self._every_blocks = every_blocks
         self._certified: set[int] = set()
         self._transactions = 0
@@ -62,8 +67,9 @@ class Replay:
         except (Refused, InvariantBroken, AssertionError) as error:
             raise self.violated("log", f"the block cannot be applied: {error}", height) from None
         self._transactions += len(block.transactions)
-        for violation in self._fees.take(height) if self._fees else ():
-            raise Violated.of(violation, self.chain.name, height)
+        for book in self._books:
+            for violation in book.take(height):
+                raise Violated.of(violation, self.chain.name, height)
         if self._every_blocks and height % self._every_blocks == 0:
             self.check_invariants()
         return encode(self.ledger.header)

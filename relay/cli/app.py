@@ -16,6 +16,7 @@ from relay.cli import (
     governance,
     invoice,
     keys,
+    listing,
     party,
     play,
     policy,
@@ -39,6 +40,7 @@ def _root() -> typer.Typer:
     for module in (event, goods):
         module.add(root)
     invoice.add(root)
+    listing.add(root)
     return root
 
 

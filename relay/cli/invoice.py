@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bizchain.contracts.cash.types import TradeInvoice
 from bizchain.contracts.invoices.types import (
     QUANTITY_TOLERANCE_BASIS_POINTS_MAX,
     Difference,
@@ -35,6 +36,7 @@ def add(root: typer.Typer) -> None:
     network_command(app, "reject")(reject)
     network_command(app, "show")(show)
     network_command(app, "list")(list_invoices)
+    network_command(app, "trades")(list_trades)
 
 
 async def match(
@@ -104,6 +106,32 @@ async def show(session: Session, seller: Seller, invoice: DocumentId) -> None:
         say(
             f"{one['number']} {one['name']}: {one['subject']} {one['found']}, not {one['expected']}"
         )
+
+
+async def list_trades(
+    session: Session,
+    party: Annotated[str, typer.Option(help="Only trades of this buyer or seller.")] = "",
+) -> None:
+    """List what settled trades cost, proven: `-o json` for your own books."""
+    rows = await (await session.books()).trade_invoices()
+    columns = ("transfer_id", "seller", "buyer", "payable", "fee", "listing", "issued")
+    found = [row.value for row in rows if party in {"", row.value.seller, row.value.buyer}]
+    print_records([_trade(one) for one in found], session.output, columns=columns)
+
+
+def _trade(invoice: TradeInvoice) -> dict[str, object]:
+    return {
+        "transfer_id": invoice.transfer_id,
+        "seller": invoice.seller,
+        "buyer": invoice.buyer,
+        "payable": money(invoice.payable, invoice.currency),
+        "fee": money(invoice.fee, invoice.currency),
+        "payable_minor": invoice.payable,
+        "fee_minor": invoice.fee,
+        "currency": invoice.currency,
+        "listing": invoice.listing_id,
+        "issued": clock_of(invoice.issued_unix_ms),
+    }
 
 
 async def list_invoices(

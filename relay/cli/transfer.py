@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from assetchain.contracts.listings.queries import sale_amount
 from common.crypto.privatefile import read_private
 from common.errors import CommonReason, Kind, Refused
 from common.transfer.terms import SECRET_BYTES, Mode, read_terms
@@ -17,8 +18,10 @@ from relay.agreement import (
     Agreement,
     Issue,
     Pair,
+    Purchase,
     Trade,
     agree_on_issue,
+    agree_on_purchase,
     agree_on_trade,
     consent,
     decline,
@@ -28,7 +31,7 @@ from relay.cli.command import network_command, noun
 from relay.cli.options import User
 from relay.cli.output import Record, clock_of, print_record, print_records, say
 from relay.cli.session import Session
-from relay.cli.values import amount_of, create_file, digest_of, quantity_of
+from relay.cli.values import amount_of, create_file, digest_of, money, quantity_of
 from relay.v1 import relay_service_pb2 as pb
 
 __all__ = ["add"]
@@ -63,6 +66,7 @@ def add(root: typer.Typer) -> None:
     start = noun(app, "start", "Agree on a transfer and hand it to the relay.")
     network_command(start, "issue")(start_issue)
     network_command(start, "trade")(start_trade)
+    network_command(start, "purchase")(start_purchase)
     network_command(app, "show")(show)
     network_command(app, "list")(list_transfers)
     network_command(app, "explain")(explain)
@@ -126,6 +130,40 @@ async def start_trade(
         mode=_mode(two_step),
     )
     await _start(session, agreement, consents or [], keep_secret, wait)
+
+
+async def start_purchase(
+    session: Session,
+    listing: Annotated[str, typer.Argument(help="Listing id.")],
+    quantity: Annotated[str, typer.Argument(help="Quantity in decimal digits.")],
+    unit: Annotated[str, typer.Argument(help="Its UN/ECE Rec. 20 code: TNE.")],
+    seconds: Seconds = DEADLINE_SECONDS,
+    two_step: TwoStep = False,
+    keep_secret: KeepSecret = None,
+    wait: Wait = True,
+) -> None:
+    """X2: buy from a listing at its price, as the buyer. Nobody else has to consent."""
+    buyer = session.options.require_signer().party_id
+    assets = await session.assets()
+    offered = (await assets.listing(listing)).value
+    assert offered is not None, "a found listing has a value"
+    base, base_unit = quantity_of(quantity, unit)
+    sold = (await assets.lot(offered.lot_id)).value
+    if sold is not None and sold.unit != base_unit:
+        raise typer.BadParameter(f"{offered.lot_id} is counted in {sold.unit}, not in {base_unit}")
+    told = await assets.disclosure(offered.seller, buyer)
+    _, schedule = await (await session.books()).fee_schedule()
+    agreement = agree_on_purchase(
+        _pair(session),
+        Purchase(offered, base, told),
+        fee_basis_points=schedule.trade_basis_points,
+        deadline_unix_ms=_deadline(seconds),
+        random_bytes=secrets.token_bytes,
+        mode=_mode(two_step),
+    )
+    amount = money(sale_amount(offered, base), offered.currency)
+    say(f"You are {told.buyer_grade}, {told.seller} is {told.seller_grade}. You pay {amount}.")
+    await _start(session, agreement, [], keep_secret, wait)
 
 
 async def show(session: Session, transfer: TransferId) -> None:

@@ -18,13 +18,21 @@ from common.crypto.digest import Tag, tagged
 from common.deadline import expired
 from common.encoding import encode
 from common.errors import Refused
-from common.ledger.grades import grade_of, is_at_least, policy_in_force
+from common.ledger.grades import (
+    UNRATED,
+    Grade,
+    Policy,
+    grade_of,
+    is_at_least,
+    policy_in_force,
+)
 from common.ledger.identity import active_party
 from common.ledger.state import Reader
 
 __all__ = [
     "check_buyer",
     "check_excluded",
+    "disclosure_by",
     "disclosure_hash",
     "disclosure_of",
     "listing_of",
@@ -110,6 +118,24 @@ def disclosure_of(
         0 if policy is None else policy.version,
         disclosed_unix_ms,
     )
+
+
+def disclosure_by(
+    seller: tuple[str, Grade | None],
+    buyer: tuple[str, Grade | None],
+    policy: Policy | None,
+    disclosed_unix_ms: int,
+) -> Disclosure:
+    """The disclosure of a moment from the rows it follows from: (party, its grade), and the policy.
+
+    Either side makes it from what is proven to it, and both make the same.
+    """
+    grades = [
+        UNRATED if row is None or expired(disclosed_unix_ms, row.until_unix_ms) else row.grade
+        for _, row in (seller, buyer)
+    ]
+    version = 0 if policy is None else policy.version
+    return Disclosure(seller[0], grades[0], buyer[0], grades[1], version, disclosed_unix_ms)
 
 
 def disclosure_hash(disclosure: Disclosure) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import grpc
 
-from bizchain.contracts.cash.keys import CASH, ISSUANCE
-from bizchain.contracts.cash.types import CashAccount, Issuance
+from bizchain.contracts.cash.keys import CASH, ISSUANCE, TRADE_INVOICE
+from bizchain.contracts.cash.types import CashAccount, Issuance, TradeInvoice
 from bizchain.v1 import cash_service_pb2 as pb
 from bizchain.v1.cash_service_pb2_grpc import (
     CashServiceServicer,
@@ -78,6 +78,31 @@ class CashService(CashServiceServicer):
             block=page.block,
             next_page_token=page.next_page_token,
         )
+
+    async def ListTradeInvoices(  # noqa: N802
+        self, request: pb.ListTradeInvoicesRequest, _: grpc.aio.ServicerContext[object, object]
+    ) -> pb.ListTradeInvoicesResponse:
+        """A page of what settled trades cost, all at one final height."""
+        page = self._reads.page(TRADE_INVOICE, request.page_size, request.page_token)
+        return pb.ListTradeInvoicesResponse(
+            trade_invoices=[_trade_invoice(value) for _, value in page.rows],
+            entries=page.entries,
+            block=page.block,
+            next_page_token=page.next_page_token,
+        )
+
+
+def _trade_invoice(invoice: TradeInvoice) -> pb.TradeInvoice:
+    return pb.TradeInvoice(
+        transfer_id=invoice.transfer_id,
+        seller=invoice.seller,
+        buyer=invoice.buyer,
+        currency=invoice.currency,
+        payable=invoice.payable,
+        fee=invoice.fee,
+        listing_id=invoice.listing_id,
+        issued_unix_ms=invoice.issued_unix_ms,
+    )
 
 
 def _issuance(key: bytes, row: Issuance) -> pb.Issuance:

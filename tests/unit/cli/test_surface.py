@@ -55,8 +55,9 @@ NOUNS = {
     "incident": {"list", "answer", "approve", "reject"},
     "loss": {"report", "confirm", "show"},
     "hold": {"place", "lift", "order", "show"},
-    "invoice": {"match", "accept", "reject", "show", "list"},
+    "invoice": {"match", "accept", "reject", "show", "list", "trades"},
     "keys": {"generate", "show", "list"},
+    "listing": {"create", "cancel", "close", "show", "list", "sales", "disclosure"},
     "party": {
         "propose", "approve", "reject", "close", "show", "list", "grant", "revoke", "suspend",
         "resume", "add-user", "remove-user", "replace-key", "recover", "key", "grade", "let-read",
