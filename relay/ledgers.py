@@ -18,6 +18,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
+from assetchain.contracts.listings.keys import LISTING
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
@@ -27,8 +28,8 @@ from common.rpc.asker import CALL_SECONDS
 from common.rpc.client import VALID_MS, LedgerClient
 from common.rpc.verifier import Outcome
 from common.v1 import ledger_service_pb2 as pb
-from relay.dossier.assembly import party_in, record_in
-from relay.dossier.contents import DossierRecord, PartyProof
+from relay.dossier.assembly import mandate_in, party_in, record_in
+from relay.dossier.contents import DossierRecord, MandateProof, PartyProof
 from relay.effects import Operation
 from relay.inputs import (
     ChainView,
@@ -94,6 +95,10 @@ class ChainLedger(Protocol):
 
     async def party(self, party_id: str, min_height: int) -> PartyProof | None:
         """A party as it stands in a final block not below `min_height`. None: there is none."""
+        ...
+
+    async def mandate(self, listing_id: str, min_height: int) -> MandateProof | None:
+        """A listing as it stands in a final block not below `min_height`. None: there is none."""
         ...
 
 
@@ -241,6 +246,11 @@ class GrpcLedger:
         """See `ChainLedger.party`."""
         found = await self._client.get(PARTY, PARTY.key(party_id), min_height=min_height)
         return party_in(found.evidence)
+
+    async def mandate(self, listing_id: str, min_height: int) -> MandateProof | None:
+        """See `ChainLedger.mandate`."""
+        found = await self._client.get(LISTING, LISTING.key(listing_id), min_height=min_height)
+        return mandate_in(found.evidence)
 
 
 def _result(outcome: Outcome) -> OperationResult:

@@ -24,7 +24,7 @@ from common.errors import CommonReason, Refused, TransferReason
 from common.rpc.callers import caller_of
 from common.transfer.machine import Outcome, Role, TransferState, outcome_of
 from common.transfer.terms import transfer_id_of
-from relay.dossier.assembly import ChainProofs, assemble, leg_owners
+from relay.dossier.assembly import ChainProofs, assemble, leg_owners, listing_sold
 from relay.driver import RelayDriver
 from relay.inputs import Package, TransferRow
 from relay.metrics import facts_of
@@ -190,7 +190,9 @@ class RelayService(RelayServiceServicer):
         owners = leg_owners(chain, transfer.flow, role, _public(transfer))
         read = {owner: await ledger.party(owner, newest) for owner in owners}
         parties = {owner: proof for owner, proof in read.items() if proof is not None}
-        return ChainProofs(await ledger.genesis(), records, parties)
+        sold = listing_sold(chain, transfer.flow, role, _public(transfer))
+        mandate = await ledger.mandate(sold, newest) if sold else None
+        return ChainProofs(await ledger.genesis(), records, parties, mandate)
 
     # --- finding ---------------------------------------------------------------------------------
 

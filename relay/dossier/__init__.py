@@ -2,6 +2,7 @@
 
     contents.py       what is in a dossier: canonical bytes
     consents.py       whose consents it shows, and whose keys they were made with
+    mandates.py       the listing that stands for a seller's consent
     assembly.py       making one from what both chains prove
     verification.py   judging one, from its bytes alone
     __main__.py       python -m relay.dossier FILE

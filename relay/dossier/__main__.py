@@ -20,6 +20,7 @@ from pathlib import Path
 from common.deadline import UNIX_MS_MAX
 from common.errors import Kind, Refused, StorageFailed
 from common.networkfile import load_network
+from relay.dossier.consents import NOT_PROVEN
 from relay.dossier.contents import DOSSIER_BYTES_MAX
 from relay.dossier.verification import DossierReport, ShownSide, verify_dossier
 from relay.visible import visible
@@ -85,6 +86,10 @@ def _side_lines(role: str, side: ShownSide) -> Iterator[str]:
     yield f"          {leg}; consent proven of {', '.join(side.consents) or 'nobody'}"
     for party in side.unproven_consents:
         yield f"          a signature in the name of {party}: key not proven to be {party}'s"
+    if side.mandate is not None:
+        listing, seller, height = side.mandate
+        proven = f"proven in block {height}" if height != NOT_PROVEN else "not proven to be there"
+        yield f"          sold from listing {listing}, the mandate of {seller}: {proven}"
     for record in side.records:
         why = f" ({record.reason})" if record.reason else ""
         when = _moment(record.time_unix_ms)

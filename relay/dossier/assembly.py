@@ -20,21 +20,34 @@ from relay.dossier.contents import (
     Dossier,
     DossierRecord,
     DossierSide,
+    MandateProof,
     PartyProof,
 )
+from relay.dossier.mandates import listed_leg
 from relay.inputs import Consent, Opening, Package
 
-__all__ = ["ChainProofs", "assemble", "leg_owners", "party_in", "record_in"]
+__all__ = [
+    "ChainProofs",
+    "assemble",
+    "leg_owners",
+    "listing_sold",
+    "mandate_in",
+    "party_in",
+    "record_in",
+]
 
 _NONE: Mapping[str, PartyProof] = MappingProxyType({})
 
 
 class ChainProofs(NamedTuple):
-    """What one chain proves of a transfer: its records, and the parties that consented here."""
+    """What one chain proves of a transfer: its records, the parties that consented here, and the
+    listing that stands for a consent.
+    """
 
     genesis: Genesis
     records: Sequence[DossierRecord]
     parties: Mapping[str, PartyProof] = _NONE
+    mandate: MandateProof | None = None
 
 
 def record_in(
@@ -67,6 +80,27 @@ def party_in(evidence: Evidence) -> PartyProof | None:
     if not entry.present:
         return None
     return PartyProof(block.header, block.certificate, entry.value, entry.proof)
+
+
+def mandate_in(evidence: Evidence) -> MandateProof | None:
+    """A listing's row as a node proved it, or None where the chain has no such listing."""
+    entry, block = evidence.entry, evidence.block
+    if not entry.present:
+        return None
+    return MandateProof(block.header, block.certificate, entry.value, entry.proof)
+
+
+def listing_sold(chain_name: str, flow: str, role: str, package: Package | None) -> str:
+    """The listing that a chain's leg sells from: empty where there is none, or it is not known."""
+    opening = None
+    if package is not None:
+        follows = role == Role.FOLLOWER
+        opening = package.follower_opening if follows else package.decider_opening
+    try:
+        leg = listed_leg(chain_name, flow, role, opening)
+    except Refused:
+        return ""  # a package of a stranger, which no chain will ever take
+    return leg.listing_id if leg else ""
 
 
 def leg_owners(chain_name: str, flow: str, role: str, package: Package | None) -> tuple[str, ...]:
@@ -109,4 +143,5 @@ def _side(
     records = tuple(chain.records)
     first_height = decode(Header, records[0].header).height if records else 0
     shown = carried(owners, consents, chain.parties, first_height)
-    return DossierSide(encode(chain.genesis), (), opening, shown, records)
+    mandate = chain.mandate if opening is not None else None
+    return DossierSide(encode(chain.genesis), (), opening, shown, records, mandate)

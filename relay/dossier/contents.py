@@ -1,7 +1,8 @@
 """What is in a dossier. All of it canonical, so that one transfer's dossier has one encoding.
 
-Version 2 adds to each consent the proof of whose key it was made with. A file of version 1 is still
-read: its consents come without, and are judged as such.
+Version 2 adds to each consent the proof of whose key it was made with, version 3 to a side the
+proof of the mandate that stands for one. Files of both versions before are still read: what they
+come without is judged as not shown.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ __all__ = [
     "DossierConsent",
     "DossierRecord",
     "DossierSide",
+    "MandateProof",
     "PartyProof",
     "read_dossier",
 ]
 
-DOSSIER_VERSION = 2
+DOSSIER_VERSION = 3
+SECOND_VERSION = 2
 FIRST_VERSION = 1
 DOSSIER_BYTES_MAX = 4 * 1024 * 1024
 
@@ -62,6 +65,19 @@ class DossierConsent(Canonical, frozen=True):
     proof: PartyProof | None
 
 
+class MandateProof(Canonical, frozen=True):
+    """The listing a leg sells from, as its row stood in a final block of the chain.
+
+    `listing` is the canonical row, `proof` its canonical state proof; `header` and `certificate`
+    are canonical bytes, too.
+    """
+
+    header: bytes
+    certificate: bytes
+    listing: bytes
+    proof: bytes
+
+
 class DossierSide(Canonical, frozen=True):
     """One chain's part.
 
@@ -75,6 +91,7 @@ class DossierSide(Canonical, frozen=True):
     opening: Opening | None
     consents: tuple[DossierConsent, ...]
     records: tuple[DossierRecord, ...]
+    mandate: MandateProof | None = None
 
 
 class Dossier(Canonical, frozen=True):
@@ -105,6 +122,25 @@ class _FirstDossier(Canonical, frozen=True):
     decider: _FirstSide
 
 
+class _SecondSide(Canonical, frozen=True):
+    """`DossierSide` of version 2."""
+
+    genesis: bytes
+    node_sets: tuple[bytes, ...]
+    opening: Opening | None
+    consents: tuple[DossierConsent, ...]
+    records: tuple[DossierRecord, ...]
+
+
+class _SecondDossier(Canonical, frozen=True):
+    """`Dossier` of version 2."""
+
+    version: int
+    terms: bytes
+    follower: _SecondSide
+    decider: _SecondSide
+
+
 def read_dossier(data: bytes) -> Dossier:
     """The dossier in these bytes, nothing of it judged. Raises `Refused`: TOO_LARGE, MALFORMED."""
     if len(data) > DOSSIER_BYTES_MAX:
@@ -112,6 +148,9 @@ def read_dossier(data: bytes) -> Dossier:
     version = data[1] if len(data) > 1 else 0  # after the head of the outer array, below 128
     if version == DOSSIER_VERSION:
         return decode(Dossier, data)
+    if version == SECOND_VERSION:
+        second = decode(_SecondDossier, data)
+        return Dossier(version, second.terms, _whole(second.follower), _whole(second.decider))
     if version == FIRST_VERSION:
         first = decode(_FirstDossier, data)
         return Dossier(version, first.terms, _read(first.follower), _read(first.decider))
@@ -126,3 +165,7 @@ def _read(side: _FirstSide) -> DossierSide:
         DossierConsent(one.party, one.public_key, one.signature, None) for one in side.consents
     )
     return DossierSide(side.genesis, side.node_sets, side.opening, consents, side.records)
+
+
+def _whole(side: _SecondSide) -> DossierSide:
+    return DossierSide(side.genesis, side.node_sets, side.opening, side.consents, side.records)

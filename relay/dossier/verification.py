@@ -38,6 +38,7 @@ from common.transfer.terms import (
 from common.v1.transfer_pb2 import EventProof
 from relay.dossier.consents import NOT_PROVEN, Place, ShownConsent, judge, rules_of
 from relay.dossier.contents import DossierRecord, DossierSide, read_dossier
+from relay.dossier.mandates import ShownMandate, judge_mandate
 from relay.inputs import Opening
 
 __all__ = ["DossierReport", "ShownRecord", "ShownSide", "verify_dossier"]
@@ -59,13 +60,16 @@ class ShownRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShownSide:
-    """What is shown of one chain. All is proven, but for the keys of `unproven_consents`."""
+    """What is shown of one chain. All is proven, but for the keys of `unproven_consents`, and a
+    `mandate` that says so: the listing that stands for the seller's consent.
+    """
 
     chain_name: str
     chain_id: bytes
     is_opened: bool
     shown_consents: tuple[ShownConsent, ...]
     records: tuple[ShownRecord, ...]
+    mandate: ShownMandate | None = None
 
     @property
     def consents(self) -> tuple[str, ...]:
@@ -159,6 +163,7 @@ def _side(side: DossierSide, terms: Terms, role: str) -> tuple[ShownSide, list[_
         side.opening is not None,
         consents,
         tuple(one.shown for one in proven),
+        judge_mandate(side, place, proven[0].shown.time_unix_ms if proven else 0),
     )
     return shown_side, proven
 

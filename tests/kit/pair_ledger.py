@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from assetchain.contracts.listings.keys import LISTING
 from common.errors import Refused
 from common.ledger.block import decode_leaf
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
 from common.ledger.versions import PARAMETER, in_force
-from relay.dossier.assembly import party_in, record_in
-from relay.dossier.contents import DossierRecord, PartyProof
+from relay.dossier.assembly import mandate_in, party_in, record_in
+from relay.dossier.contents import DossierRecord, MandateProof, PartyProof
 from relay.effects import Operation
 from relay.inputs import (
     ChainView,
@@ -114,6 +115,10 @@ class PairLedger:
     async def party(self, party_id: str, min_height: int) -> PartyProof | None:
         self._answer()
         return party_of(self._chain, party_id, min_height)
+
+    async def mandate(self, listing_id: str, min_height: int) -> MandateProof | None:
+        self._answer()
+        return mandate_in(self._chain.reads.entry(LISTING.key(listing_id), min_height))
 
     def _answer(self) -> None:
         if self.away is not None:

@@ -222,7 +222,7 @@ def other(dossier: Dossier) -> Dossier:
 
 CHANGES: dict[str, Change] = {
     "version before": lambda d: replace(d, version=1),
-    "version after": lambda d: replace(d, version=3),
+    "version after": lambda d: replace(d, version=4),
     "version far away": lambda d: replace(d, version=1 << 40),
     "terms cut": lambda d: replace(d, terms=d.terms[:-1]),
     "terms salt": lambda d: terms(d, salt=bytes(32)),

@@ -315,7 +315,8 @@ def test_an_opening_that_is_no_leg_shows_nobodys_consent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "proven", "unproven"), [(1, (), ("buyer",)), (2, ("buyer",), ())]
+    ("version", "proven", "unproven"),
+    [(1, (), ("buyer",)), (2, ("buyer",), ()), (3, ("buyer",), ())],
 )
 def test_a_dossier_written_by_any_version_is_still_read(
     version: int, proven: tuple[str, ...], unproven: tuple[str, ...]
@@ -328,5 +329,5 @@ def test_a_dossier_written_by_any_version_is_still_read(
 
 
 def test_a_version_that_is_not_known_is_said_to_be_that() -> None:
-    with pytest.raises(Refused, match="no dossier of version 1 to 2"):
-        verify_dossier(encode(replace(committed(), version=3)))
+    with pytest.raises(Refused, match="no dossier of version 1 to 3"):
+        verify_dossier(encode(replace(committed(), version=4)))

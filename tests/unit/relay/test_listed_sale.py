@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from assetchain.chain import CHAIN as ASSETCHAIN
-from assetchain.contracts.listings.keys import SALE
+from assetchain.contracts.listings.keys import LISTING, SALE
 from assetchain.contracts.listings.queries import disclosure_of, listing_of
 from assetchain.contracts.listings.service import ListingService
 from assetchain.contracts.listings.types import Limits
@@ -16,12 +18,19 @@ from assetchain.v1 import listing_service_pb2 as pb
 from bizchain.contracts.cash.keys import TRADE_INVOICE
 from bizchain.contracts.cash.service import CashService
 from bizchain.v1 import cash_service_pb2 as cash_pb
+from common.encoding import decode, encode
+from common.errors import Reason, Refused, TransferReason
 from common.rpc.typed import rows_in
 from common.transfer.terms import Mode
 from relay.agreement import Agreement, Purchase, agree_on_purchase
 from relay.agreement import Pair as ChainIds
 from relay.audit.sales import SaleBook
+from relay.dossier import Dossier, verify_dossier
+from relay.dossier.__main__ import main
+from relay.dossier.assembly import ChainProofs, assemble, listing_sold, mandate_in
+from relay.dossier.consents import NOT_PROVEN
 from tests.kit.listed import NAME, listing
+from tests.kit.pair_ledger import party_of, record_of
 from tests.kit.relays import HarnessRelay, ended, run
 from tests.kit.two_chains import FEE_BASIS_POINTS, TwoChains, at_once, author_of
 
@@ -117,3 +126,83 @@ def test_the_audit_finds_a_sale_outside_the_mandate(
         SaleBook, "_follow", lambda book, offered: follow(book, replace(offered, **changed))
     )
     assert len(followed(pair)[1]) == 1
+
+
+# --- the dossier --------------------------------------------------------------------------------
+
+
+@cache
+def dossier() -> bytes:
+    """Of a purchase that committed, with the listing it sold from."""
+    pair = TwoChains()
+    operation = listing(lot_id="lot-1", currency="CNY")
+    pair.assets.offer(pair.assets.signed("list_lot", operation, author_of("seller")))
+    pair.tick(100)
+    relay = HarnessRelay(pair)
+    transfer_id = relay.hand_over(pair.package(purchase(pair)))
+    run(pair, [relay], seconds=2)
+    found = relay.reconciler.find(transfer_id)
+    assert found is not None
+    buyer = party_of(pair.books, "buyer")
+    assert buyer is not None
+    sold = listing_sold("assetchain", "X2", "decider", found.package)
+    books, assets = (
+        [record_of(chain, transfer_id, one) for one in heights]
+        for chain, heights in (
+            (pair.books, found.follower_heights),
+            (pair.assets, found.decider_heights),
+        )
+    )
+    mandate = mandate_in(pair.assets.reads.entry(LISTING.key(sold), 0))
+    return assemble(
+        found.terms_bytes,
+        found.package,
+        ChainProofs(pair.books.genesis, books, {"buyer": buyer}),
+        ChainProofs(pair.assets.genesis, assets, mandate=mandate),
+    )
+
+
+def showing(**changed: Any) -> bytes:
+    """The dossier with another decider's side."""
+    whole = decode(Dossier, dossier())
+    return encode(replace(whole, decider=replace(whole.decider, **changed)))
+
+
+def refusal(data: bytes) -> Reason:
+    with pytest.raises(Refused) as refused:
+        verify_dossier(data)
+    return refused.value.reason
+
+
+def test_a_dossier_proves_the_mandate_in_place_of_the_sellers_consent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = verify_dossier(dossier())
+    assert (report.outcome, report.follower.consents) == ("COMMIT", ("buyer",))
+    assert report.decider.consents == ()
+    shown = report.decider.mandate
+    assert shown is not None
+    assert (shown.listing_id, shown.seller) == (NAME, "seller")
+    assert shown.height != NOT_PROVEN
+    path = tmp_path / "a.dossier"
+    path.write_bytes(dossier())
+    assert main([str(path)]) == 0
+    assert f"listing {NAME}, the mandate of seller: proven in block" in capsys.readouterr().out
+
+
+def test_without_the_listings_row_no_mandate_is_said_to_be_proven() -> None:
+    shown = verify_dossier(showing(mandate=None)).decider.mandate
+    assert shown is not None
+    assert shown.height == NOT_PROVEN
+
+
+def test_a_mandate_that_is_not_of_this_leg_is_refused() -> None:
+    """A changed row is not proven; a trade by consent has none; nor has the buyer's side."""
+    whole = decode(Dossier, dossier())
+    mandate = whole.decider.mandate
+    assert mandate is not None
+    forged = replace(mandate, listing=mandate.listing.replace(b"seller", b"sellex"))
+    assert refusal(showing(mandate=forged)) is not None
+    elsewhere = replace(whole, follower=replace(whole.follower, mandate=mandate))
+    assert refusal(encode(elsewhere)) is TransferReason.CONSENT_MISSING
+    assert refusal(showing(mandate=mandate, opening=None)) is TransferReason.CONSENT_MISSING
