@@ -112,6 +112,10 @@ _UNBLOCKED_BY = (
     ("INSUFFICIENT", "the owner of the leg, by making the value free"),
     ("HASH_LOCK_USED", "nobody: the parties agree anew, with a fresh secret"),
     ("DEADLINE", "nobody: the parties agree anew, with another deadline"),
+    ("DISCLOSURE", "the buyer, by declining, and buying anew with both grades as they are now"),
+    ("LISTING", "the buyer, by declining: the listing sells no more"),
+    ("BUYER", "the buyer, by declining: the seller's listing does not admit it"),
+    ("MINIMUM", "the buyer, by declining, and buying more at once"),
     ("MISMATCH", "nobody: the parties agree anew, on terms that fit"),
 )
 

@@ -13,13 +13,18 @@ from assetchain.chain import CHAIN as ASSETCHAIN
 from assetchain.contracts.listings.keys import LISTING, SALE
 from assetchain.contracts.listings.queries import disclosure_of, listing_of
 from assetchain.contracts.listings.service import ListingService
-from assetchain.contracts.listings.types import Limits
+from assetchain.contracts.listings.types import Limits, Listing
 from assetchain.v1 import listing_service_pb2 as pb
+from assetchain.v1.operation_pb2 import CancelListing
 from bizchain.contracts.cash.keys import TRADE_INVOICE
 from bizchain.contracts.cash.service import CashService
 from bizchain.v1 import cash_service_pb2 as cash_pb
+from common.crypto.signing import sign
+from common.crypto.stateproof import StateProof, bucket_hash, key_hash, value_hash
 from common.encoding import decode, encode
-from common.errors import Reason, Refused, TransferReason
+from common.errors import CommonReason, Reason, Refused, TransferReason
+from common.ledger.block import Header, header_hash
+from common.ledger.certificate import Certificate, HeaderVote, VoteSignature, vote_digest
 from common.rpc.typed import rows_in
 from common.transfer.terms import Mode
 from relay.agreement import Agreement, Purchase, agree_on_purchase
@@ -29,10 +34,12 @@ from relay.dossier import Dossier, verify_dossier
 from relay.dossier.__main__ import main
 from relay.dossier.assembly import ChainProofs, assemble, listing_sold, mandate_in
 from relay.dossier.consents import NOT_PROVEN
+from relay.dossier.contents import MandateProof
+from relay.reconciler.explain import explain
 from tests.kit.listed import NAME, listing
 from tests.kit.pair_ledger import party_of, record_of
 from tests.kit.relays import HarnessRelay, ended, run
-from tests.kit.two_chains import FEE_BASIS_POINTS, TwoChains, at_once, author_of
+from tests.kit.two_chains import FEE_BASIS_POINTS, TwoChains, at_once, author_of, key_of
 
 NOBODY: Any = None
 """The context of a call, which no answer asks for."""
@@ -128,6 +135,21 @@ def test_the_audit_finds_a_sale_outside_the_mandate(
     assert len(followed(pair)[1]) == 1
 
 
+def test_it_is_said_why_a_listing_no_longer_sells(pair: TwoChains) -> None:
+    """The seller took it back while the buyer's cash was being reserved."""
+    relay = HarnessRelay(pair)
+    transfer_id = relay.hand_over(pair.package(purchase(pair)))
+    taken_back = CancelListing(listing_id=NAME)
+    pair.assets.offer(pair.assets.signed("cancel_listing", taken_back, author_of("seller")))
+    pair.tick(1)
+    run(pair, [relay], seconds=2)
+    found = relay.reconciler.find(transfer_id)
+    assert found is not None
+    told = explain(relay.reconciler, found)
+    assert "LISTING_NOT_OPEN" in told.awaits
+    assert "declining" in told.who
+
+
 # --- the dossier --------------------------------------------------------------------------------
 
 
@@ -196,13 +218,44 @@ def test_without_the_listings_row_no_mandate_is_said_to_be_proven() -> None:
     assert shown.height == NOT_PROVEN
 
 
-def test_a_mandate_that_is_not_of_this_leg_is_refused() -> None:
-    """A changed row is not proven; a trade by consent has none; nor has the buyer's side."""
+def certified(offered: Listing) -> MandateProof:
+    """A proof of this row as the only one of the asset chain, certified by its nodes."""
+    row = encode(offered)
+    bucket = key_hash(LISTING.key(offered.listing_id)) + value_hash(row)
     whole = decode(Dossier, dossier())
-    mandate = whole.decider.mandate
+    head = replace(decode(Header, whole.decider.records[-1].header), state_root=bucket_hash(bucket))
+    digest = header_hash(head)
+    votes = []
+    for name in ("assetchain-bank", "assetchain-core", "assetchain-logistics"):
+        vote = HeaderVote(head.chain_id, 0, 0, head.height, 1, name, digest)
+        votes.append(VoteSignature(name, 1, sign(key_of(name), vote_digest(vote))))
+    proof = Certificate(0, 0, head.height, digest, tuple(votes))
+    return MandateProof(encode(head), encode(proof), row, encode(StateProof(bucket, ())))
+
+
+def listed_row() -> tuple[MandateProof, Listing]:
+    mandate = decode(Dossier, dossier()).decider.mandate
     assert mandate is not None
-    forged = replace(mandate, listing=mandate.listing.replace(b"seller", b"sellex"))
-    assert refusal(showing(mandate=forged)) is not None
+    return mandate, decode(Listing, mandate.listing)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"seller": "store"}, {"lot_id": "lot-2"}, {"until_unix_ms": 1}]
+)
+def test_a_listing_that_could_not_have_sold_this_is_no_mandate(changed: dict[str, Any]) -> None:
+    """Of another seller, of another lot, or ended before: certified as it may be."""
+    _, offered = listed_row()
+    report = verify_dossier(showing(mandate=certified(offered)))
+    assert report.decider.mandate is not None
+    wrong = certified(replace(offered, **changed))
+    assert refusal(showing(mandate=wrong)) is TransferReason.CONSENT_MISSING
+
+
+def test_a_mandate_is_proven_or_refused_and_only_a_listed_leg_has_one() -> None:
+    mandate, offered = listed_row()
+    forged = replace(mandate, listing=encode(replace(offered, price=1)))
+    assert refusal(showing(mandate=forged)) is CommonReason.BAD_PROOF
+    whole = decode(Dossier, dossier())
     elsewhere = replace(whole, follower=replace(whole.follower, mandate=mandate))
     assert refusal(encode(elsewhere)) is TransferReason.CONSENT_MISSING
-    assert refusal(showing(mandate=mandate, opening=None)) is TransferReason.CONSENT_MISSING
+    assert refusal(showing(opening=None)) is TransferReason.CONSENT_MISSING
