@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CACHES := .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache \
   __pycache__ build dist
 
-.PHONY: help run demo test sim bench format lint type layers proto package lock clean reset
+.PHONY: help run demo test sim bench diagrams format lint type layers proto package lock clean reset
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' \
@@ -42,6 +42,9 @@ sim: $(READY) ## replay one simulated world: make sim SEED=7
 
 bench: $(READY) ## measure speed on this machine (FULL=1 for the long run)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+diagrams: $(READY) ## draw docs/state-machines.md from the tables in the code
+	$(BIN)/python -m tests.tidy.machines
 
 format: $(READY) ## rewrite the code in the one format
 	$(BIN)/ruff check --fix --quiet . || true

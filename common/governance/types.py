@@ -17,10 +17,12 @@ from collections.abc import Mapping
 from common.crypto.digest import Tag, tagged
 from common.encoding import Canonical, encode
 from common.errors import InvariantBroken
+from common.ledger.actors import BY_ANYONE, BY_HEIGHT, Actors
 from common.ledger.genesis import is_majority
 from common.ledger.state import Commitment, Reader, State, Table
 
 __all__ = [
+    "ACTORS",
     "BALLOT",
     "OPEN_PROPOSALS",
     "PROPOSAL",
@@ -78,6 +80,16 @@ TRANSITIONS: Mapping[tuple[ProposalState, Action], ProposalState] = {
     (_S.PASSED, _A.ACTIVATE): _S.ACTIVATED,
 }
 """(state, what happens) -> state. Nothing else is possible."""
+
+ACTORS: Actors = {
+    _A.PROPOSE: ("member",),
+    _A.VOTE: (".voters",),
+    _A.ACCEPT: (".voters",),
+    _A.FAIL: (".voters",),
+    _A.EXPIRE: (BY_ANYONE,),
+    _A.ACTIVATE: (BY_HEIGHT,),
+}
+"""Who does it: a member whose nodes are in the set; then those who were when it was proposed."""
 
 
 class Proposal(Canonical, frozen=True):

@@ -7,17 +7,51 @@ hold, because rules ask for the holds of a subject *and* of the receipt it came 
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping
+
 from common.encoding import Canonical
 from common.errors import CommonReason, Refused, TransferReason
+from common.ledger.actors import Actors
 from common.ledger.identity import check_identifier
 from common.ledger.state import Commitment, Reader, State, Table
 
-__all__ = ["HOLD", "SUBJECT_KINDS", "Hold", "HoldNotice", "Holds", "apply_notice", "check_free"]
+__all__ = [
+    "ACTORS",
+    "HOLD",
+    "SUBJECT_KINDS",
+    "TRANSITIONS",
+    "Hold",
+    "HoldNotice",
+    "HoldState",
+    "Holds",
+    "apply_notice",
+    "check_free",
+]
 
 SUBJECT_KINDS = ("lot", "party", "receipt")
 HOLDS_MAX = 64
 """Of one authority on one subject."""
 TEXT_CHARACTERS_MAX = 200
+
+
+class HoldState(enum.StrEnum):
+    """Whether an authority's case holds a subject. FREE is no record."""
+
+    FREE = ""
+    HELD = "HELD"
+
+
+TRANSITIONS: Mapping[tuple[HoldState, str], HoldState] = {
+    (HoldState.FREE, "place"): HoldState.HELD,
+    (HoldState.HELD, "place"): HoldState.HELD,
+    (HoldState.HELD, "lift"): HoldState.FREE,
+}
+"""(state, what is done) -> state, of one case of an authority on a subject. To place it again
+replaces its ground. Nothing else is possible."""
+
+ACTORS: Actors = {"place": (".authority",), "lift": (".authority",)}
+"""Who does it: a hold is placed and lifted by the one authority in whose name it stands."""
 
 
 class Hold(Canonical, frozen=True):
@@ -79,7 +113,8 @@ def check_notice(state: Reader, notice: HoldNotice) -> None:
     own = sum(hold.authority == notice.hold.authority for hold in holds)
     if notice.placed and not known and own >= HOLDS_MAX:  # nobody's holds keep another's out
         raise Refused(CommonReason.INVALID_ARGUMENT, "the subject carries too many holds")
-    if not notice.placed and not known:
+    stands = HoldState.HELD if known else HoldState.FREE
+    if (stands, "place" if notice.placed else "lift") not in TRANSITIONS:
         raise Refused(
             CommonReason.NOT_FOUND,
             f"{notice.hold.authority} has no hold {notice.hold.case_id} on {notice.subject_id}",

@@ -19,9 +19,11 @@ from collections.abc import Mapping
 
 from common.encoding import Canonical
 from common.errors import InvariantBroken, Refused, TransferReason
+from common.ledger.actors import BY_ANYONE, Actors
 from common.ledger.state import Commitment, Reader, State, Table
 
 __all__ = [
+    "ACTORS",
     "HASH_LOCK",
     "OPEN_TRANSFER",
     "TRANSFER",
@@ -94,6 +96,19 @@ TRANSITIONS: Mapping[tuple[str, TransferState, Action], TransferState] = {
     (Role.DECIDER, _S.RESERVED, _A.DECLINE): _S.ABORTED,
     (Role.DECIDER, _S.NONE, _A.DECLINE): _S.ABORTED,
 }
+
+ACTORS: Actors = {
+    _A.RESERVE: (".leg_owners",),
+    _A.COMMIT: (".secret_holder",),
+    _A.RESERVE_AND_COMMIT: (".leg_owners",),
+    _A.EXPIRE: (".secret_holder", BY_ANYONE),
+    _A.DECLINE: (".secret_holder", ".leg_owners"),
+    _A.SETTLE_COMMIT: (BY_ANYONE,),
+    _A.SETTLE_ABORT: (BY_ANYONE,),
+}
+"""Whose signature or secret it takes, whoever brings it. Anyone expires with the other chain's
+reservation, and settles with its decision: these are proofs, and nobody's will.
+"""
 
 _OUTCOMES: Mapping[TransferState, Outcome] = {
     _S.NONE: Outcome.NONE,

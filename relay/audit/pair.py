@@ -209,9 +209,9 @@ def _check_minted(books: _Side, assets: _Side, ahead: int) -> int:
 
 
 def _backs(receipt: Receipt, lot: Lot) -> bool:
-    """The receipt is the lot's: same goods, tokenised or reserved by the lot's own transfer."""
+    """The receipt is the live lot's: same goods, tokenised or reserved by its own transfer."""
     return (
-        lot.state != LotState.PENDING
+        lot.state == LotState.ACTIVE
         and receipt.state in {ReceiptState.TOKENISED, ReceiptState.ISSUED}
         and (receipt.quantity, receipt.unit, receipt.goods_code, receipt.transfer_id)
         == (lot.minted, lot.unit, lot.goods_code, lot.transfer_id)

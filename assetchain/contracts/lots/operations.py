@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from assetchain.contracts.holdings.operations import credit_units
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
 from assetchain.contracts.lots.queries import impairment_of, live_lot_of, lot_of
-from assetchain.contracts.lots.types import Lot, LotState, MintLeg, Root
+from assetchain.contracts.lots.types import NO_LOT, TRANSITIONS, Lot, LotState, MintLeg, Root
 from assetchain.reasons import AssetReason
 from common.encoding import decode
 from common.errors import CommonReason, Refused
@@ -62,7 +62,7 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> bytes:
     """A pending lot takes its id and its receipt."""
     lot = Lot(
         leg.lot_id,
-        LotState.PENDING.value,
+        stepped(NO_LOT, "reserve"),
         leg.receipt_id,
         leg.goods_code,
         leg.unit,
@@ -78,7 +78,7 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> bytes:
 def settle_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> None:
     """The lot is active and its units are the owner's."""
     lot = _pending(context, leg)
-    active = replace(lot, state=LotState.ACTIVE.value, minted=leg.quantity)
+    active = replace(lot, state=stepped(lot.state, "commit"), minted=leg.quantity)
     context.state.put(LOT, LOT.key(leg.lot_id), active)
     context.emit("lot", leg.lot_id, active)
     credit_or_pot(context, transfer_id, leg.owner, leg.lot_id, leg.quantity, credit_units)
@@ -86,7 +86,8 @@ def settle_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> None:
 
 def release_leg(context: Context, _: bytes, leg: MintLeg) -> None:
     """The lot never was."""
-    _pending(context, leg)
+    lot = _pending(context, leg)
+    assert stepped(lot.state, "abort") == NO_LOT, "what is aborted leaves no lot"
     context.state.delete(LOT, LOT.key(leg.lot_id))
     context.state.delete(ROOT, ROOT.key(leg.receipt_id))
 
@@ -105,6 +106,11 @@ def apply_impairment_message(context: Context, notice: ImpairmentNotice) -> None
     """Keep what is lost on the lot's root."""
     context.state.put(IMPAIRMENT, IMPAIRMENT.key(notice.receipt_id), notice)
     context.emit("impairment", notice.receipt_id, notice)
+
+
+def stepped(state: str, what: str) -> str:
+    """Where a step leads: what is no row of the table cannot happen."""
+    return str(TRANSITIONS[state, what])
 
 
 def _pending(context: Context, leg: MintLeg) -> Lot:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 from common.encoding import Canonical
+from common.ledger.actors import BY_TRANSFER, Actors
 
-__all__ = ["Lot", "LotState", "MintLeg", "Root"]
+__all__ = ["ACTORS", "NO_LOT", "TRANSITIONS", "Lot", "LotState", "MintLeg", "Root"]
+
+NO_LOT = ""
+"""The state of no lot: before it is reserved, and after its transfer was aborted."""
 
 
 class LotState(enum.StrEnum):
@@ -15,6 +20,18 @@ class LotState(enum.StrEnum):
     PENDING = "PENDING"
     ACTIVE = "ACTIVE"
     BURNED = "BURNED"
+
+
+TRANSITIONS: Mapping[tuple[str, str], str] = {
+    (NO_LOT, "reserve"): LotState.PENDING,
+    (LotState.PENDING, "commit"): LotState.ACTIVE,
+    (LotState.PENDING, "abort"): NO_LOT,
+    (LotState.ACTIVE, "burn"): LotState.BURNED,
+}
+"""(state, what is done) -> state. Nothing else is possible."""
+
+ACTORS: Actors = {step: (BY_TRANSFER,) for _, step in TRANSITIONS}
+"""Who does it: only what two chains agreed on makes a lot, or ends one."""
 
 
 class Lot(Canonical, frozen=True):

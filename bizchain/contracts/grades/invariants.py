@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bizchain.contracts.authority.queries import change_of
+from bizchain.contracts.authority.types import ChangeState
 from bizchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY, version_key
 from common.errors import Refused
 from common.ledger.chain import Invariant, Violation
@@ -27,6 +29,23 @@ def grades_are_of_parties(state: Reader) -> Sequence[Violation]:
     return broken
 
 
+def grades_were_set_by_two(state: Reader) -> Sequence[Violation]:
+    """B12: every grade is what the change it names set, which two people signed."""
+    broken: list[Violation] = []
+    for _, grade in state.scan(GRADE):
+        change = change_of(state, grade.change_id)
+        if (
+            change is None
+            or change.state != ChangeState.APPROVED
+            or (change.kind, change.party_id) != ("set_grade", grade.party_id)
+            or (change.details.grade, change.details.until_unix_ms)
+            != (grade.grade, grade.until_unix_ms)
+        ):
+            message = f"the grade of {grade.party_id} is {grade.grade}, and nobody set that"
+            broken.append(Violation("B12", message))
+    return broken
+
+
 def the_policy_in_force_is_the_newest_approved(state: Reader) -> Sequence[Violation]:
     """B12: what is in force is the highest version that two people signed."""
     broken: list[Violation] = []
@@ -47,5 +66,6 @@ def the_policy_in_force_is_the_newest_approved(state: Reader) -> Sequence[Violat
 
 INVARIANTS: Mapping[str, Invariant] = {
     "grades are of parties": grades_are_of_parties,
+    "grades were set by two": grades_were_set_by_two,
     "the policy in force is the newest approved": the_policy_in_force_is_the_newest_approved,
 }

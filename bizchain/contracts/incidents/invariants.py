@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bizchain.contracts.incidents.keys import CASE, LOSS
 from bizchain.contracts.incidents.types import (
+    CASE_ACTORS,
     RULE_AUTHORITY,
     Case,
     CaseState,
@@ -68,6 +69,7 @@ def _is_whole(key: bytes, case: Case) -> bool:
         and case.rule == rule_of(case.case_id)
         and case.rule in RULES
         and all(approval.party != case.answered_by for approval in case.approvals)
+        and all(approval.role in CASE_ACTORS["approve"] for approval in case.approvals)
     )
 
 

@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from bizchain.contracts.incidents.keys import CASE, LOSS
 from bizchain.contracts.incidents.queries import case_of, loss_of, required_approvals
 from bizchain.contracts.incidents.types import (
+    CASE_ACTORS,
     CASE_TRANSITIONS,
+    LOSS_ACTORS,
     LOSS_TRANSITIONS,
     RULE_AUTHORITY,
     Approval,
@@ -36,6 +38,7 @@ from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.errors import CommonReason, Refused
+from common.ledger.actors import is_named
 from common.ledger.chain import Context, Rule
 from common.ledger.holds import Hold, HoldNotice, apply_notice
 from common.ledger.impairment import ImpairmentNotice
@@ -79,7 +82,7 @@ def open_cases(context: Context, cases: Sequence[Case]) -> None:
 def check_counter_report(context: Context, operation: pb.CounterReport) -> Case:
     """The case answered by the receipt's warehouse, with evidence."""
     receipt, case = _case_to(context, "answer", operation)
-    if context.sender != receipt.warehouse:
+    if not is_named(context.sender, receipt, CASE_ACTORS["answer"]):
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
     check_digest(operation.evidence_hash)
     return replace(case, answered_by=context.sender, answer_hash=operation.evidence_hash)
@@ -143,7 +146,7 @@ def check_reject_counter_report(context: Context, operation: pb.RejectCounterRep
 def check_report_loss(context: Context, operation: pb.ReportLoss) -> Loss:
     """The loss reported by the receipt's warehouse; one not confirmed yet is corrected."""
     receipt, _ = watched(context.state, operation.receipt_id)
-    if context.sender != receipt.warehouse:
+    if not is_named(context.sender, receipt, LOSS_ACTORS["report"]):
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
     check_digest(operation.evidence_hash)
     before = loss_of(context.state, receipt.receipt_id)
@@ -171,7 +174,7 @@ def apply_report_loss(context: Context, _: pb.ReportLoss, loss: Loss) -> None:
 
 def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
     """The loss confirmed by an administrator of another firm, exactly as it was reported."""
-    context.require_role("administrator")
+    context.require_role(*LOSS_ACTORS["confirm"])
     receipt, _ = watched(context.state, operation.receipt_id)
     before = loss_of(context.state, receipt.receipt_id)
     if before is None:

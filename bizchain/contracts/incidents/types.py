@@ -6,9 +6,12 @@ import enum
 from collections.abc import Mapping
 
 from common.encoding import Canonical
+from common.ledger.actors import BY_RULE, Actors
 
 __all__ = [
+    "CASE_ACTORS",
     "CASE_TRANSITIONS",
+    "LOSS_ACTORS",
     "LOSS_TRANSITIONS",
     "RULE_AUTHORITY",
     "Approval",
@@ -56,6 +59,15 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, str], CaseState] = {
 """(state, what is done) -> state. Nothing else is possible; a case begins OPEN, when a rule fires.
 To agree is to approve while others must too."""
 
+CASE_ACTORS: Actors = {
+    "fire": (BY_RULE,),
+    "answer": (".warehouse",),
+    "reject": ("administrator", "bank"),
+    "agree": ("administrator", "bank"),
+    "approve": ("administrator", "bank"),
+}
+"""Who does it: the receipt's warehouse answers; of the others, those whom this receipt requires."""
+
 
 class Approval(Canonical, frozen=True):
     """Who approved an answer, in which role."""
@@ -97,6 +109,9 @@ LOSS_TRANSITIONS: Mapping[tuple[LossState, str], LossState] = {
     (LossState.CONFIRMED, "report"): LossState.REPORTED,
 }
 """(state, what is done) -> state. A report not confirmed yet may be corrected by another."""
+
+LOSS_ACTORS: Actors = {"report": (".warehouse",), "confirm": ("administrator",)}
+"""Who does it: the receipt's warehouse reports, and another firm confirms."""
 
 
 class Loss(Canonical, frozen=True):

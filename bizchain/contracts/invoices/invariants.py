@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.documents.queries import sealed_document_of
+from bizchain.contracts.documents.queries import invoice_hash, sealed_document_of
 from bizchain.contracts.invoices.keys import INVOICE, ORDER_USE, RECEIPT_USE
 from bizchain.contracts.invoices.queries import receipt_use_of
 from bizchain.contracts.invoices.types import DocumentName, Invoice, InvoiceState
@@ -18,7 +18,7 @@ _USING = (InvoiceState.MATCHED, InvoiceState.ACCEPTED)
 
 
 def invoices_are_whole(state: Reader) -> Sequence[Violation]:
-    """B14: a judged invoice is a sealed document of its seller; a match has no difference."""
+    """B14, B16: a judged invoice is the one its seller recorded; a match has no difference."""
     broken: list[Violation] = []
     for key, invoice in state.scan(INVOICE):
         record = sealed_document_of(state, invoice.seller, invoice.document_id)
@@ -32,6 +32,16 @@ def invoices_are_whole(state: Reader) -> Sequence[Violation]:
         agrees = invoice.differences_count == 0
         if not whole or (stands in _USING and not agrees):
             broken.append(Violation("B14", f"invoice {invoice.document_id} of {invoice.seller}"))
+        hashed = invoice_hash(
+            invoice.seller,
+            invoice.number,
+            invoice.issue_date,
+            invoice.payable_minor,
+            invoice.currency,
+        )
+        if record is not None and record.invoice_hash != hashed and whole:
+            message = f"{invoice.document_id} was not recorded as {invoice.number}"
+            broken.append(Violation("B16", message))
         if stands is InvoiceState.DISPUTED and agrees:
             broken.append(Violation("B14", f"{invoice.document_id} is disputed over nothing"))
     return broken

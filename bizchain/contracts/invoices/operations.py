@@ -23,6 +23,7 @@ from bizchain.contracts.invoices.queries import (
     state_of,
 )
 from bizchain.contracts.invoices.types import (
+    ACTORS,
     DIFFERENCES_TOLD_MAX,
     QUANTITY_TOLERANCE_BASIS_POINTS_MAX,
     TRANSITIONS,
@@ -38,6 +39,7 @@ from bizchain.v1 import operation_pb2 as pb
 from common.amount import check_amount, currency_exponent
 from common.deadline import expired
 from common.errors import CommonReason, Refused
+from common.ledger.actors import is_named, roles_in
 from common.ledger.chain import Context, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party, check_identifier, party_of
@@ -193,7 +195,7 @@ def _check_trade(context: Context, order: _Shown, receipt: _Shown, invoice: _Sho
         raise _no_trade("the buyer or a warehouse records the receipt advice")
     if not invoice.data.lines:
         raise _no_trade("the invoice bills nothing")
-    if context.sender != buyer and "core" not in context.roles:
+    if context.sender != buyer and context.roles.isdisjoint(roles_in(ACTORS["agree"])):
         raise Refused(BusinessReason.NOT_THE_BUYER, f"{context.sender} is not the buyer, {buyer}")
     currency_exponent(invoice.text("currency"))
     hashed = invoice_hash(
@@ -222,7 +224,7 @@ def _own(context: Context, seller: str, document_id: str) -> Invoice:
     if invoice is None:
         message = f"no invoice {document_id[:64]} of {seller[:64]} was matched"
         raise Refused(CommonReason.NOT_FOUND, message)
-    if invoice.buyer != context.sender:
+    if not is_named(context.sender, invoice, ACTORS["accept"]):
         message = f"{context.sender} is not the buyer, {invoice.buyer}"
         raise Refused(BusinessReason.NOT_THE_BUYER, message)
     return invoice

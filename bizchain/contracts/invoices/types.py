@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from common.encoding import Canonical
+from common.ledger.actors import Actors
 
 __all__ = [
+    "ACTORS",
     "DIFFERENCES_TOLD_MAX",
     "QUANTITY_TOLERANCE_BASIS_POINTS_MAX",
     "TRANSITIONS",
@@ -49,6 +51,14 @@ TRANSITIONS: Mapping[tuple[InvoiceState, str], InvoiceState] = {
     (InvoiceState.DISPUTED, "reject"): InvoiceState.REJECTED,
 }
 """(state, what is done) -> state. `match` agrees or differs; nothing else is possible."""
+
+ACTORS: Actors = {
+    "agree": (".buyer", "core"),
+    "differ": (".buyer", "core"),
+    "accept": (".buyer",),
+    "reject": (".buyer",),
+}
+"""Who does it: the buyer whom the invoice names; a core enterprise may ask for any judgement."""
 
 
 class DifferenceKind(enum.IntEnum):

@@ -49,6 +49,8 @@ def _faults(state: Reader, key: bytes, head: Head) -> Iterator[str]:
         if before is not None and event.previous_hash != before:
             yield f"event {number} does not follow the one before"
         before = event_hash(event)
+        if number == head.count and event.place != head.place:
+            yield f"the goods were seen at {event.place}, not {head.place}"
     if before != head.hash:
         yield "the head is not the newest event"
 

@@ -27,6 +27,7 @@ from bizchain.contracts.logistics.queries import (
 )
 from bizchain.contracts.logistics.types import (
     COUNTED_KINDS,
+    HANDOVER_ACTORS,
     HANDOVER_TRANSITIONS,
     MOVE_KINDS,
     POSTED_KINDS,
@@ -46,6 +47,7 @@ from common.amount import check_amount
 from common.deadline import expired, lies_within
 from common.errors import CommonReason, Refused
 from common.identifiers import is_sscc
+from common.ledger.actors import is_named
 from common.ledger.chain import Context, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party
@@ -136,7 +138,7 @@ def apply_judge_overdue(context: Context, _: pb.JudgeOverdue, judged: tuple[Head
 def check_propose_handover(context: Context, operation: pb.ProposeHandover) -> Handover:
     """The handover offered by whoever has the goods, to a warehouse or a carrier."""
     receipt, head = watched(context.state, operation.receipt_id)
-    if context.sender != head.custodian:
+    if not is_named(context.sender, head, HANDOVER_ACTORS["lapse"]):
         raise Refused(BusinessReason.NOT_THE_CUSTODIAN, f"the goods are with {head.custodian}")
     if operation.receiver == context.sender:
         raise Refused(BusinessReason.SAME_PARTY, "giver and receiver are two parties")
@@ -185,7 +187,7 @@ def check_accept_handover(
     context.require_role(*CUSTODY_ROLES)
     receipt, head = watched(context.state, operation.receipt_id)
     handover = _handover(context, operation.receipt_id, operation.number)
-    if context.sender != handover.receiver:
+    if not is_named(context.sender, handover, HANDOVER_ACTORS["accept"]):
         raise Refused(BusinessReason.NOT_THE_CUSTODIAN, f"it is offered to {handover.receiver}")
     accepted = _handed(handover, "accept")
     if expired(context.time_unix_ms, handover.deadline_unix_ms):
@@ -221,7 +223,7 @@ def apply_accept_handover(
 def check_decline_handover(context: Context, operation: pb.DeclineHandover) -> Handover:
     """The handover turned down by its receiver or taken back by its giver."""
     handover = _handover(context, operation.receipt_id, operation.number)
-    if context.sender not in (handover.giver, handover.receiver):
+    if not is_named(context.sender, handover, HANDOVER_ACTORS["decline"]):
         raise Refused(BusinessReason.NOT_THE_CUSTODIAN, "it is neither offered by you nor to you")
     return _handed(handover, "decline")
 

@@ -9,9 +9,11 @@ from typing import NamedTuple
 from common.crypto.digest import Tag, tagged
 from common.encoding import Canonical, encode
 from common.governance.subjects import Range
+from common.ledger.actors import Actors
 
 __all__ = [
     "COUNTED_KINDS",
+    "HANDOVER_ACTORS",
     "HANDOVER_TRANSITIONS",
     "MOVE_KINDS",
     "POSTED_KINDS",
@@ -147,6 +149,13 @@ HANDOVER_TRANSITIONS: Mapping[tuple[HandoverState, str], HandoverState] = {
     (HandoverState.PROPOSED, "lapse"): HandoverState.LAPSED,
 }
 """(state, what is done) -> state. A handover lapses when another is proposed after its deadline."""
+
+HANDOVER_ACTORS: Actors = {
+    "accept": (".receiver",),
+    "decline": (".giver", ".receiver"),
+    "lapse": (".custodian",),
+}
+"""Who does it. Whoever has the goods in custody lets an offer lapse by making another."""
 
 
 class Handover(Canonical, frozen=True):

@@ -28,6 +28,7 @@ from bizchain.contracts.authority.types import (
 )
 from bizchain.contracts.parties.keys import PARTY
 from bizchain.contracts.parties.types import (
+    ACTORS,
     TRANSITIONS,
     FreezeOrder,
     Hold,
@@ -70,7 +71,7 @@ FURTHER_SCHEMES = ("GLN", "USCC")
 
 def check_propose_party(context: Context, operation: pb.ProposeParty) -> Joining:
     """The proposed party: well-formed, with an id, keys and identifiers that nobody has."""
-    context.require_role("administrator")
+    context.require_role(*ACTORS["propose"])
     party = Party(
         operation.party_id,
         operation.name,
@@ -122,7 +123,7 @@ def apply_propose_party(context: Context, _: pb.ProposeParty, joining: Joining) 
 
 def check_approve_party(context: Context, operation: pb.ApproveParty) -> Joining:
     """The party made active, by another user than the one who proposed it."""
-    context.require_role("administrator")
+    context.require_role(*ACTORS["approve"])
     party = _known(context, operation.party_id)
     approved = stepped(party, "approve")
     application = _application(context, party)
@@ -142,7 +143,7 @@ def apply_approve_party(context: Context, _: pb.ApproveParty, joining: Joining) 
 
 def check_reject_party(context: Context, operation: pb.RejectParty) -> Joining:
     """A proposed party ends before it began; its id, keys and identifiers are free again."""
-    context.require_role("administrator")
+    context.require_role(*ACTORS["reject"])
     party = _known(context, operation.party_id)
     if not 1 <= len(operation.ground) <= GROUND_CHARACTERS_MAX:
         raise _invalid(f"a ground has 1 to {GROUND_CHARACTERS_MAX} characters")
@@ -167,7 +168,7 @@ def apply_reject_party(context: Context, _: pb.RejectParty, joining: Joining) ->
 
 def check_close_party(context: Context, operation: pb.CloseParty) -> Party:
     """The party made closed."""
-    context.require_role("administrator")
+    context.require_role(*ACTORS["close"])
     party = _known(context, operation.party_id)
     closed = stepped(party, "close")
     if party.party_id in {context.sender, context.parameters.fee_party}:

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from bizchain.contracts.authority.types import PartyChange
 from common.encoding import Canonical
+from common.ledger.actors import Actors
 from common.ledger.holds import Hold, HoldNotice, Holds
 from common.ledger.identity import Party, PartyStatus, RoleGrant, User
 
 __all__ = [
+    "ACTORS",
     "NOBODY",
     "TRANSITIONS",
     "FreezeOrder",
@@ -38,7 +40,10 @@ TRANSITIONS: Mapping[tuple[str, str], str] = {
     (_P.ACTIVE, "close"): _P.CLOSED,
     (_P.SUSPENDED, "close"): _P.CLOSED,
 }
-"""(status, what is done) -> status. Nothing else is possible. Each is by administrators."""
+"""(status, what is done) -> status. Nothing else is possible."""
+
+ACTORS: Actors = {step: ("administrator",) for _, step in TRANSITIONS}
+"""Who does it: each step is by administrators, and not all by one person."""
 
 
 class Joining(NamedTuple):

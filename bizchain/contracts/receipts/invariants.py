@@ -9,8 +9,10 @@ from bizchain.contracts.receipts.types import (
     ROOTED_STATES,
     DeliveryState,
     Receipt,
+    ReceiptLeg,
     ReceiptState,
 )
+from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
 from common.transfer.machine import TransferState, record_of
@@ -53,7 +55,22 @@ def deliveries_are_of_two(state: Reader) -> Sequence[Violation]:
     return [] if taken == gone else [Violation("B14", f"{len(taken)} taken, {len(gone)} delivered")]
 
 
+def receipts_are_as_agreed(state: Reader) -> Sequence[Violation]:
+    """B14: what a transfer reserved or tokenised is the receipt that its owner consented to."""
+    broken: list[Violation] = []
+    for _, receipt in state.scan(RECEIPT):
+        row = record_of(state, receipt.transfer_id) if receipt.transfer_id else None
+        if row is None or row.record.flow != "X1" or not row.leg:
+            continue
+        leg = decode(ReceiptLeg, row.leg)
+        if (leg.receipt_id, leg.owner) != (receipt.receipt_id, receipt.owner):
+            message = f"receipt {receipt.receipt_id} of {receipt.owner} was {leg.owner}'s"
+            broken.append(Violation("B14", message))
+    return broken
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "receipt reservations are live": reservations_are_live,
     "deliveries are of two": deliveries_are_of_two,
+    "receipts are as agreed": receipts_are_as_agreed,
 }

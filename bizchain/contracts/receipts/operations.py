@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from bizchain.contracts.receipts.queries import delivery_of, receipt_of
 from bizchain.contracts.receipts.types import (
+    ACTORS,
+    DELIVERY_ACTORS,
     DELIVERY_TRANSITIONS,
     TRANSITIONS,
     Delivery,
@@ -26,6 +28,7 @@ from common.crypto.digest import DIGEST_BYTES
 from common.deadline import expired, lies_within
 from common.encoding import encode
 from common.errors import CommonReason, Refused
+from common.ledger.actors import is_named
 from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party, check_identifier
@@ -67,7 +70,7 @@ def check_report_receipt(context: Context, operation: pb.ReportReceipt) -> Recei
 
 def check_issue_receipt(context: Context, operation: pb.IssueReceipt) -> Receipt:
     """The receipt issued by an administrator, who is not its owner."""
-    context.require_role("administrator")
+    context.require_role(*ACTORS["issue"])
     receipt = _known(context, operation.receipt_id)
     if context.sender == receipt.owner:
         raise Refused(BusinessReason.OWN_FIRM, "nobody issues a receipt of their own")
@@ -76,7 +79,7 @@ def check_issue_receipt(context: Context, operation: pb.IssueReceipt) -> Receipt
 
 def check_reject_receipt(context: Context, operation: pb.RejectReceipt) -> Receipt:
     """The receipt rejected by an administrator."""
-    context.require_role("administrator")
+    context.require_role(*ACTORS["reject"])
     if not 0 < len(operation.ground) <= TEXT_CHARACTERS_MAX:
         raise Refused(CommonReason.INVALID_ARGUMENT, "a rejection says why, in short")
     return _moved(_known(context, operation.receipt_id), "reject")
@@ -85,7 +88,7 @@ def check_reject_receipt(context: Context, operation: pb.RejectReceipt) -> Recei
 def check_cancel_receipt(context: Context, operation: pb.CancelReceipt) -> Receipt:
     """The receipt cancelled by its owner, while nothing reserves or holds it."""
     receipt = _known(context, operation.receipt_id)
-    if context.sender != receipt.owner:
+    if not is_named(context.sender, receipt, ACTORS["cancel"]):
         raise Refused(BusinessReason.NOT_THE_OWNER, f"{receipt.receipt_id} is another party's")
     _check_unreserved(receipt)
     _check_unheld(context, receipt.receipt_id, receipt.owner)
@@ -108,7 +111,7 @@ def apply_receipt(
 def check_propose_delivery(context: Context, operation: pb.ProposeDelivery) -> Delivery:
     """The delivery offered by the receipt's warehouse: of goods let out, which nothing holds."""
     receipt = _known(context, operation.receipt_id)
-    if context.sender != receipt.warehouse:
+    if not is_named(context.sender, receipt, DELIVERY_ACTORS["lapse"]):
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
     _moved(receipt, "deliver")
     _check_unheld(context, receipt.receipt_id, receipt.owner)
@@ -145,7 +148,8 @@ def check_accept_delivery(
     """The receipt DELIVERED: its owner takes what was offered, in time, while nothing holds it."""
     receipt = _known(context, operation.receipt_id)
     delivery = _offered(context, operation.receipt_id)
-    if context.sender != delivery.owner or context.sender != receipt.owner:
+    named = is_named(context.sender, delivery, DELIVERY_ACTORS["accept"])
+    if not named or not is_named(context.sender, receipt, ACTORS["deliver"]):
         raise Refused(BusinessReason.NOT_THE_OWNER, f"it is offered to {delivery.owner}")
     accepted = _delivered(delivery, "accept")
     moved = _moved(receipt, "deliver")
@@ -170,7 +174,7 @@ def apply_accept_delivery(
 def check_decline_delivery(context: Context, operation: pb.DeclineDelivery) -> Delivery:
     """The delivery turned down by the owner or taken back by the warehouse."""
     delivery = _offered(context, operation.receipt_id)
-    if context.sender not in (delivery.owner, delivery.warehouse):
+    if not is_named(context.sender, delivery, DELIVERY_ACTORS["decline"]):
         raise Refused(BusinessReason.NOT_THE_OWNER, "it is neither offered by you nor to you")
     return _delivered(delivery, "decline")
 

@@ -6,8 +6,11 @@ import enum
 from collections.abc import Mapping
 
 from common.encoding import Canonical
+from common.ledger.actors import BY_TRANSFER, Actors
 
 __all__ = [
+    "ACTORS",
+    "DELIVERY_ACTORS",
     "DELIVERY_TRANSITIONS",
     "ROOTED_STATES",
     "TRANSITIONS",
@@ -42,6 +45,16 @@ TRANSITIONS: Mapping[tuple[ReceiptState, str], ReceiptState] = {
 """(state, what is done) -> state. Nothing else is possible. To tokenise is what a leg does; nothing
 releases yet, so that nothing is delivered yet."""
 
+ACTORS: Actors = {
+    "issue": ("administrator",),
+    "reject": ("administrator",),
+    "cancel": (".owner",),
+    "tokenise": (BY_TRANSFER,),
+    "release": (BY_TRANSFER,),
+    "deliver": (".owner",),
+}
+"""Who does it. The owner delivers: it signs for what the warehouse hands out."""
+
 ROOTED_STATES = frozenset({ReceiptState.TOKENISED, ReceiptState.RELEASING, ReceiptState.DELIVERED})
 """States of a receipt that a settled transfer tokenised, once and for all."""
 
@@ -61,6 +74,13 @@ DELIVERY_TRANSITIONS: Mapping[tuple[DeliveryState, str], DeliveryState] = {
     (DeliveryState.PROPOSED, "lapse"): DeliveryState.LAPSED,
 }
 """(state, what is done) -> state. A delivery lapses when another is proposed after its deadline."""
+
+DELIVERY_ACTORS: Actors = {
+    "accept": (".owner",),
+    "decline": (".owner", ".warehouse"),
+    "lapse": (".warehouse",),
+}
+"""Who does it."""
 
 
 class Receipt(Canonical, frozen=True):

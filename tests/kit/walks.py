@@ -1,0 +1,350 @@
+"""Ways through state machines by real operations, for the test that takes every one of them.
+
+A walk is of one machine of `tests.tidy.machines`. From a world where its subject is new, `acts` are
+what can be done, by anyone of `EVERYONE`; each takes one of some steps of the table, or is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+from bizchain.contracts.authority.queries import change_of
+from bizchain.contracts.incidents.queries import case_of, loss_of
+from bizchain.contracts.invoices.queries import invoice_of, state_of
+from bizchain.contracts.logistics.queries import handover_of
+from bizchain.contracts.receipts.queries import delivery_of
+from bizchain.v1 import operation_pb2 as pb
+from common.errors import CommonReason, Reason
+from common.ledger.holds import holds_of
+from common.ledger.identity import party_of
+from common.transfer.machine import TransferState
+from tests.kit import authority, logistics, papers
+from tests.kit.pair import Pair, furnished
+from tests.kit.papers import LINES, Papers, key_data
+
+__all__ = ["EVERYONE", "WALKS", "Walk"]
+
+EVERYONE = (
+    "operator", "operator:checker", "regulator", "bank", "warehouse", "alice", "bob", "carol",
+    logistics.HAULIER,
+)  # fmt: skip
+SUBJECT = "receipt-walk"
+ALARM = "sensor-alarm-1"
+OTHER_ORDER = key_data("Order", "PO-2", LINES)
+
+Act = Callable[[Pair, str], Reason | None]
+
+
+class Walk(NamedTuple):
+    """`people` says who an actor of the table is here; `detail` tells apart what has one state."""
+
+    begin: Callable[[], Pair]
+    state: Callable[[Pair], str]
+    acts: Mapping[tuple[str, ...], Act]
+    people: Mapping[str, frozenset[str]]
+    detail: Callable[[Pair], Hashable] = lambda _: None
+
+
+def does(kind: str, operation: Any) -> Act:
+    """Anyone submits this operation."""
+    return lambda pair, by: pair.business.do(by, **{kind: operation})
+
+
+def people(**named: str) -> dict[str, frozenset[str]]:
+    """Fields of rows are written with an underscore before them."""
+    return {
+        actor.replace("_", ".", 1) if actor.startswith("_") else actor: frozenset(who.split())
+        for actor, who in named.items()
+    }
+
+
+ADMINISTRATORS = "operator operator:checker"
+
+
+def reported() -> Pair:
+    pair = furnished()
+    pair.report(SUBJECT, "alice")
+    return pair
+
+
+def tokenise(pair: Pair, by: str) -> Reason | None:
+    """Brought by anyone, it is the transfer that decides."""
+    del by
+    lot = f"lot-{SUBJECT}-{pair.business.height}"
+    deal = pair.issue(SUBJECT, lot)
+    refused = pair.reserve(deal)
+    if refused is not None:
+        return refused
+    pair.carry()
+    assert pair.decide(deal) is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    assert pair.business.state_of(deal.transfer_id) is TransferState.SETTLED
+    return None
+
+
+def deliver(pair: Pair, by: str) -> Reason | None:
+    """The warehouse offers, if it can; anyone takes."""
+    logistics.deliver(pair, SUBJECT)
+    return logistics.accept(pair, SUBJECT, by)
+
+
+RECEIPTS = Walk(
+    reported,
+    lambda pair: pair.receipt_of(SUBJECT).state,
+    {
+        ("issue",): does("issue_receipt", pb.IssueReceipt(receipt_id=SUBJECT)),
+        ("reject",): does("reject_receipt", pb.RejectReceipt(receipt_id=SUBJECT, ground="x")),
+        ("cancel",): does("cancel_receipt", pb.CancelReceipt(receipt_id=SUBJECT)),
+        ("tokenise",): tokenise,
+        ("deliver",): deliver,
+    },
+    {
+        **people(administrator=ADMINISTRATORS, _owner="alice"),
+        "(a transfer)": frozenset(EVERYONE),
+    },
+)
+
+
+def offered() -> Pair:
+    pair = reported()
+    logistics.let_out(pair, SUBJECT)
+    assert logistics.deliver(pair, SUBJECT) is None
+    return pair
+
+
+def delivery_state(pair: Pair) -> str:
+    found = delivery_of(pair.business.ledger.state, SUBJECT)
+    return "" if found is None else found.state
+
+
+DELIVERIES = Walk(
+    offered,
+    delivery_state,
+    {
+        ("accept",): lambda pair, by: logistics.accept(pair, SUBJECT, by),
+        ("decline",): does("decline_delivery", pb.DeclineDelivery(receipt_id=SUBJECT)),
+    },
+    people(_owner="alice", _warehouse="warehouse"),
+)
+
+
+def handing() -> Pair:
+    pair = furnished()
+    pair.join(logistics.HAULIER, "carrier")
+    assert logistics.hand(pair, "receipt-carol") is None
+    return pair
+
+
+def handover_state(pair: Pair) -> str:
+    found = handover_of(pair.business.ledger.state, "receipt-carol")
+    return "" if found is None else found.state
+
+
+HANDOVERS = Walk(
+    handing,
+    handover_state,
+    {
+        ("accept",): lambda pair, by: logistics.take(pair, "receipt-carol", by=by),
+        ("decline",): does(
+            "decline_handover", pb.DeclineHandover(receipt_id="receipt-carol", number=1)
+        ),
+    },
+    people(_giver="warehouse", _receiver=logistics.HAULIER),
+)
+
+
+def party_state(pair: Pair) -> str:
+    found = party_of(pair.business.ledger.state, "newcomer")
+    return "" if found is None else found.status
+
+
+def changing(kind: str) -> Act:
+    """Begun by anyone, approved by whoever else could."""
+
+    def act(pair: Pair, by: str) -> Reason | None:
+        change_id = f"{kind}-{pair.business.height}"
+        begun = authority.begin(pair, kind, by, party="newcomer", change_id=change_id)
+        other = authority.MAKER if by == authority.CHECKER else authority.CHECKER
+        return begun or authority.approve(pair, other, change_id)
+
+    return act
+
+
+PARTIES = Walk(
+    furnished,
+    party_state,
+    {
+        ("propose",): does("propose_party", authority.proposal("newcomer")),
+        ("approve",): does("approve_party", pb.ApproveParty(party_id="newcomer")),
+        ("reject",): does("reject_party", pb.RejectParty(party_id="newcomer", ground="no")),
+        ("close",): does("close_party", pb.CloseParty(party_id="newcomer")),
+        ("suspend",): changing("suspend"),
+        ("resume",): changing("resume"),
+    },
+    people(administrator=ADMINISTRATORS),
+)
+
+
+def after_waiting(pair: Pair, by: str) -> Reason | None:
+    authority.wait(pair)
+    return authority.complete(pair, by)
+
+
+def change_detail(pair: Pair) -> Hashable:
+    found = change_of(pair.business.ledger.state, "change-1")
+    return None if found is None else (found.kind, found.applicant, found.maker)
+
+
+AUTHORITY = Walk(
+    furnished,
+    authority.state_of,
+    {
+        ("apply", "propose"): lambda pair, by: authority.begin(pair, "revoke_role", by),
+        ("propose", "apply"): lambda pair, by: authority.begin(pair, "recover_key", by),
+        ("endorse", "approve", "await"): authority.approve,
+        ("complete",): after_waiting,
+        ("reject", "withdraw"): authority.reject,
+        ("object",): authority.object_to,
+    },
+    people(administrator=ADMINISTRATORS, party="bob"),
+    change_detail,
+)
+
+
+def alarmed() -> Pair:
+    pair = furnished()
+    assert logistics.post(pair, "receipt-alice", alarm="41 C") is None
+    return pair
+
+
+def fire(pair: Pair, by: str) -> Reason | None:
+    """An event is a fact: after a lifted case it opens another one, and this one stays."""
+    before = logistics.case(pair, "receipt-alice", ALARM).event_number
+    refused = logistics.post(pair, "receipt-alice", by, alarm="42 C")
+    fired = logistics.case(pair, "receipt-alice", ALARM).event_number != before
+    return refused if fired or refused else CommonReason.NOT_FOUND
+
+
+def case_state(pair: Pair) -> str:
+    found = case_of(pair.business.ledger.state, "receipt-alice", ALARM)
+    assert found is not None
+    return found.state
+
+
+CASES = Walk(
+    alarmed,
+    case_state,
+    {
+        ("fire",): fire,
+        ("answer",): lambda pair, by: logistics.answer(pair, "receipt-alice", ALARM, by),
+        ("agree", "approve"): lambda pair, by: logistics.approve(pair, "receipt-alice", ALARM, by),
+        ("reject",): lambda pair, by: logistics.reject(pair, "receipt-alice", ALARM, by),
+    },
+    {
+        **people(administrator=ADMINISTRATORS, bank="bank", _warehouse="warehouse"),
+        "(a rule that fires)": frozenset({"warehouse"}),
+    },
+)
+
+
+def lost() -> Pair:
+    pair = furnished()
+    assert logistics.report_loss(pair, "receipt-alice", 5) is None
+    return pair
+
+
+def loss_state(pair: Pair) -> str:
+    found = loss_of(pair.business.ledger.state, "receipt-alice")
+    return "" if found is None else found.state
+
+
+LOSSES = Walk(
+    lost,
+    loss_state,
+    {
+        ("report",): lambda pair, by: logistics.report_loss(pair, "receipt-alice", 5, by),
+        ("confirm",): lambda pair, by: logistics.confirm_loss(pair, "receipt-alice", 5, by),
+    },
+    people(administrator=ADMINISTRATORS, _warehouse="warehouse"),
+)
+
+
+def billed() -> Pair:
+    made = Papers(furnished())
+    made.trade()
+    assert made.record("bob", "order-other", OTHER_ORDER) is None
+    return made.pair
+
+
+def differ(pair: Pair, by: str) -> Reason | None:
+    operation = papers.match()
+    operation.order.CopyFrom(papers.opening("bob", "order-other", OTHER_ORDER))
+    return pair.business.do(by, match_invoice=operation)
+
+
+def on_papers(what: Callable[..., Reason | None]) -> Act:
+    def act(pair: Pair, by: str) -> Reason | None:
+        made = Papers.__new__(Papers)
+        made.pair = pair
+        return what(made, by=by)
+
+    return act
+
+
+INVOICES = Walk(
+    billed,
+    lambda pair: str(state_of(invoice_of(pair.business.ledger.state, "alice", "invoice-1"))),
+    {
+        ("agree",): on_papers(Papers.match),
+        ("differ",): differ,
+        ("accept",): on_papers(Papers.accept),
+        ("reject",): on_papers(Papers.reject),
+    },
+    people(core=ADMINISTRATORS, _buyer="bob"),
+)
+
+
+def hold_state(pair: Pair) -> str:
+    holds = holds_of(pair.business.ledger.state, "party", "bob")
+    named = [one for one in holds if one.authority == "regulator" and one.case_id == "c"]
+    return "HELD" if named else ""
+
+
+HELD: dict[str, Any] = {"subject_kind": "party", "subject_id": "bob", "case_id": "c"}
+HOLDS = Walk(
+    furnished,
+    hold_state,
+    {
+        ("place",): lambda pair, by: _own(pair, by, place_hold=pb.PlaceHold(**HELD, ground="g")),
+        ("place", "order"): lambda pair, by: _own(
+            pair, by, order_freeze=pb.OrderFreeze(**HELD, ground="g", legal_basis="l")
+        ),
+        ("lift",): does("lift_hold", pb.LiftHold(**HELD)),
+    },
+    people(_authority="regulator"),
+)
+
+
+def _own(pair: Pair, by: str, **kind: Any) -> Reason | None:
+    """Another authority's hold of the same number is another hold: this one must not be touched."""
+    before = hold_state(pair)
+    refused = pair.business.do(by, **kind)
+    if by != "regulator" and refused is None:
+        assert hold_state(pair) == before
+        return CommonReason.NOT_FOUND
+    return refused
+
+
+WALKS: Mapping[str, Walk] = {
+    "authority": AUTHORITY,
+    "holds": HOLDS,
+    "incidents case": CASES,
+    "incidents loss": LOSSES,
+    "invoices": INVOICES,
+    "logistics handover": HANDOVERS,
+    "parties": PARTIES,
+    "receipts": RECEIPTS,
+    "receipts delivery": DELIVERIES,
+}
