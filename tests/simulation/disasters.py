@@ -9,7 +9,7 @@ from common.testing.cluster import Cluster, SimulatedNode
 from common.testing.faults import Faults
 from common.testing.network import Network
 from common.testing.world import SECOND_US, World
-from tests.simulation.market import DESKS
+from tests.simulation.bargaining import DESKS
 from tests.simulation.oracle import Oracle
 from tests.simulation.relays import SimulatedRelay
 

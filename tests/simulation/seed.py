@@ -116,7 +116,7 @@ class _Simulation:
         liar = LyingRelay(LYING_RELAY, self.world, lines, self.oracle)
         for relay in self.relays:
             relay.on_sent = liar.overhear
-        self.market.trust(liar)
+        self.market.bargaining.trust(liar)
         return liar
 
     def _cluster(self, chain: Chain, genesis: Genesis) -> Cluster:
@@ -150,7 +150,7 @@ class _Simulation:
     def _end_all(self) -> None:
         """I4: with everything healed, each transfer ends within its stated bound."""
         world = self.world
-        while (unfinished := self.market.unfinished) or self.market.waiting:
+        while (unfinished := self.market.bargaining.unfinished) or self.market.waiting:
             for deal in unfinished:
                 due_us = max(deal.deadline_us, FAULTS_US) + POLICY.ends_within_ms * 1_000
                 late = world.now_us > due_us
@@ -188,7 +188,7 @@ class _Simulation:
                 self.oracle.check_invariants(chain, place.state, height)
             self.oracle.count_pots(places[0].state)
         self.oracle.check_acknowledged()
-        secrets = [deal.agreement.secret for deal in self.market.deals.values()]
+        secrets = [deal.agreement.secret for deal in self.market.bargaining.deals.values()]
         for relay in self.relays:
             at_rest = relay.journal.raw()
             sealed = not any(secret in at_rest for secret in secrets)
@@ -198,7 +198,7 @@ class _Simulation:
         for count, least in (
             (crashes, CRASHES_MIN),
             (counts["partitions"], PARTITIONS_MIN),
-            (len(self.market.deals), TRANSFERS_MIN),
+            (len(self.market.bargaining.deals), TRANSFERS_MIN),
         ):
             self.oracle.require(count >= least, f"an empty world: {count} of {least}")
 
