@@ -7,6 +7,7 @@ from functools import partial
 
 from google.protobuf.message import Message
 
+from assetchain.contracts.listings.types import Disclosure, Limits, Listing
 from assetchain.v1 import operation_pb2 as asset_pb
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.v1 import operation_pb2 as business_pb
@@ -14,6 +15,7 @@ from common.encoding import decode_trusted, encode
 from common.errors import Refused
 from common.ledger.block import Event
 from common.ledger.compose import Author, compose
+from common.ledger.grades import UNRATED
 from common.rpc.verifier import Outcome, Verifier
 from common.testing.cluster import Cluster
 from common.testing.network import Network
@@ -21,8 +23,10 @@ from common.testing.world import SECOND_US, World
 from common.transfer.machine import TransferRecord, TransferState
 from relay.agreement import (
     Issue,
+    Purchase,
     Trade,
     agree_on_issue,
+    agree_on_purchase,
     agree_on_trade,
 )
 from tests.simulation.bargaining import DESKS, Bargaining
@@ -50,6 +54,7 @@ DEPOSIT = 1_000_000
 UNITS = 1_000
 TRANSFERS_MIN = 20
 REQUEST_VALID_MS = 30_000
+LISTED_PER_MILLE = 600
 CLOSING_EVERY = 2
 """In one of so many worlds a party is closed while it is owed something."""
 NEVER_US = 1 << 60
@@ -134,6 +139,8 @@ class Market:
             self._lots.append((event.key, owner))
             for _ in range(self._random.randint(2, 4)):
                 self._later(100, 12_000, partial(self._trade, event.key, owner))
+            if self._world.chance(LISTED_PER_MILLE):
+                self._later(100, 8_000, partial(self._list, event.key, owner))
         elif event.kind == "transfer":
             record = decode_trusted(TransferRecord, event.payload)
             deal = self.bargaining.decided(chain, record)
@@ -295,6 +302,60 @@ class Market:
         maker = author("platform", "maker")
         then = partial(self._send, BUSINESS, maker, "issue_receipt", issue, mint)
         self._send(BUSINESS, author("warehouse"), "report_receipt", payload, then)
+
+    def _list(self, lot_id: str, seller: str) -> None:
+        """A lot's owner offers part of it to anybody, for a while or until it changes its mind."""
+        self._references += 1
+        listing_id = f"listing-{self._references}"
+        quantity, price = UNITS // 2, self._random.randint(1, DEPOSIT // 1_000)
+        until = self.now_unix_ms + self._random.randint(15_000, 60_000)
+        limits = Limits("", (), (), self._random.choice((0, 100)))
+        payload = asset_pb.ListLot(
+            listing_id=listing_id,
+            lot_id=lot_id,
+            quantity=quantity,
+            currency=CURRENCY,
+            price=price,
+            price_quantity=10,
+            minimum_quantity=limits.minimum_quantity,
+            until_unix_ms=until,
+        )
+        listing = Listing(
+            listing_id, seller, lot_id, "OPEN", quantity, quantity, 0, 0, CURRENCY, price, 10,
+            limits, until,
+        )  # fmt: skip
+
+        def listed() -> None:
+            self._oracle.counts["listings"] += 1
+            for _ in range(self._random.randint(2, 4)):
+                self._later(100, 10_000, partial(self._purchase, listing))
+            if self._world.chance(300):
+                cancel = asset_pb.CancelListing(listing_id=listing_id)
+                cancelled = partial(self._send, ASSET, author(seller), "cancel_listing", cancel)
+                self._later(2_000, 12_000, cancelled)
+            left_ms = until - self.now_unix_ms
+            close = asset_pb.CloseListing(listing_id=listing_id)
+            closed = partial(self._send, ASSET, author(BUYERS[0]), "close_listing", close)
+            self._later(left_ms, left_ms + 2_000, closed)
+
+        self._send(ASSET, author(seller), "list_lot", payload, listed)
+
+    def _purchase(self, listing: Listing) -> None:
+        """Somebody buys from a listing: its seller is not asked again."""
+        kind = self.bargaining.draw_kind()
+        buyer = self._random.choice([party for party in self._buyers if party != listing.seller])
+        told = Disclosure(listing.seller, UNRATED, buyer, UNRATED, 0, self.now_unix_ms - 2_000)
+        purchase = Purchase(listing, self._random.randint(1, listing.quantity // 2), told)
+        agreement = agree_on_purchase(
+            self._pair,
+            purchase,
+            fee_basis_points=found().business.parameters.trade_fee_basis_points,
+            deadline_unix_ms=self.bargaining.deadline_of(kind),
+            random_bytes=self._random.randbytes,
+            mode=self.bargaining.mode_of(kind),
+        )
+        self._oracle.counts["purchases"] += 1
+        self.bargaining.agree(agreement, kind)
 
     def _mint(self, receipt: Receipt, lot_id: str) -> None:
         kind = "prompt" if self._world.chance(600) else self.bargaining.draw_kind()

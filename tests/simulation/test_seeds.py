@@ -33,6 +33,8 @@ FLOORS = {
     "relay crashes": 8,
     "journals lost": 2,
     "holds": 40,
+    "listings": 15,
+    "purchases": 40,
     "pots filled": 2,
     "requests refused": 5,
     "attacks of a relay": 200,
