@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assetchain.contracts.holdings.types import TitleLeg
+from assetchain.contracts.listings.types import ListedTitleLeg
 from assetchain.contracts.lots.types import MintLeg
-from bizchain.contracts.cash.types import CashLeg, FeeSchedule
+from bizchain.contracts.cash.types import CashLeg, FeeSchedule, ListedCashLeg
 from bizchain.contracts.receipts.types import ReceiptLeg
 from common.encoding import decode, encode
 from common.errors import Refused
@@ -28,7 +29,7 @@ from common.ledger.identity import Party
 from common.ledger.outbox import Message as OneWayMessage
 from common.ledger.transaction import parse
 from common.ledger.versions import Enactment
-from common.transfer.facts import ReceiptFacts
+from common.transfer.facts import CashFacts, ReceiptFacts
 from common.transfer.machine import TransferRecord
 from common.transfer.terms import Terms, read_terms
 from common.v1.transaction_pb2 import SignedTransaction, TransactionBody
@@ -37,8 +38,9 @@ from tests.kit.forgery import Spoil, spoiled
 from tests.kit.pair import Pair, furnished
 
 CANONICAL: list[type[Any]] = [
-    Block, Certificate, CashLeg, Enactment, Event, FeeSchedule, Genesis, Header, HeaderVote,
-    HoldNotice, MintLeg, NodeSet, OneWayMessage, Party, Proposal, ReceiptFacts, ReceiptLeg, Terms,
+    Block, CashFacts, CashLeg, Certificate, Enactment, Event, FeeSchedule, Genesis, Header,
+    HeaderVote, HoldNotice, ListedCashLeg, ListedTitleLeg, MintLeg, NodeSet, OneWayMessage, Party,
+    Proposal, ReceiptFacts, ReceiptLeg, Terms,
     TitleLeg, TransactionReceipt, TransferRecord,
 ]  # fmt: skip
 INTEGERS = st.sampled_from([0, 1, -1, 2**31, 2**63 - 1, -(2**63), 1_800_000_000_000])
