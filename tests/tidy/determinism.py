@@ -21,7 +21,9 @@ __all__ = ["FORBIDDEN_CALLS", "FORBIDDEN_IMPORTS", "Fault", "find_faults"]
 Fault = tuple[int, str]
 """Line number and what is wrong there."""
 
-FORBIDDEN_CALLS = frozenset({"eval", "exec", "hash", "id", "input", "open", "print", "__import__"})
+FORBIDDEN_CALLS = frozenset(
+    {"eval", "exec", "hash", "id", "input", "open", "print", "round", "__import__"}
+)
 FORBIDDEN_IMPORTS = frozenset(
     {
         "concurrent",
@@ -33,6 +35,8 @@ FORBIDDEN_IMPORTS = frozenset(
         "math",
         "multiprocessing",
         "queue",
+        "random",
+        "secrets",
         "select",
         "signal",
         "ssl",
@@ -40,6 +44,7 @@ FORBIDDEN_IMPORTS = frozenset(
         "subprocess",
         "sys",
         "tempfile",
+        "time",
         "uuid",
         "weakref",
     }
