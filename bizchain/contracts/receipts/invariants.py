@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.types import (
     ROOTED_STATES,
     DeliveryState,
@@ -13,7 +13,7 @@ from bizchain.contracts.receipts.types import (
 )
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
-from common.transfer.machine import TransferState, record_of
+from common.transfer.machine import OPEN_TRANSFER, TransferState, record_of
 
 __all__ = ["INVARIANTS"]
 
@@ -53,7 +53,19 @@ def deliveries_are_of_two(state: Reader) -> Sequence[Violation]:
     return [] if taken == gone else [Violation("B14", f"{len(taken)} taken, {len(gone)} delivered")]
 
 
+def reservations_are_open(state: Reader) -> Sequence[Violation]:
+    """B8: what an X6 or X7 has reserved it lets go when it ends; a receipt there is TOKENISED."""
+    broken: list[Violation] = []
+    for key, row in state.scan(RESERVATION):
+        receipt = state.get(RECEIPT, RECEIPT.key(key[1:].decode()))
+        is_open = state.get(OPEN_TRANSFER, OPEN_TRANSFER.key(row.transfer_id)) is not None
+        if not is_open or (receipt is not None and receipt.state != ReceiptState.TOKENISED):
+            broken.append(Violation("B8", f"{key[1:].decode()} is reserved by what is not open"))
+    return broken
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "receipt reservations are live": reservations_are_live,
+    "receipts are reserved by open transfers": reservations_are_open,
     "deliveries are of two": deliveries_are_of_two,
 }
