@@ -16,6 +16,7 @@ from relay.cli import (
     governance,
     invoice,
     keys,
+    leaving,
     party,
     play,
     policy,
@@ -39,6 +40,7 @@ def _root() -> typer.Typer:
     for module in (event, goods):
         module.add(root)
     invoice.add(root)
+    leaving.add(root)
     return root
 
 
