@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from assetchain.contracts.exits import invariants as exit_invariants
+from assetchain.contracts.exits import operations as exits
 from assetchain.contracts.governance import invariants as governance_invariants
 from assetchain.contracts.governance import operations as governance
 from assetchain.contracts.grades import invariants as grade_invariants
 from assetchain.contracts.grades import operations as grades
 from assetchain.contracts.holdings import invariants as holding_invariants
 from assetchain.contracts.holdings import operations as holdings
+from assetchain.contracts.lineage import invariants as lineage_invariants
+from assetchain.contracts.lineage import operations as lineage
 from assetchain.contracts.listings import invariants as listing_invariants
 from assetchain.contracts.listings import operations as listings
 from assetchain.contracts.lots import invariants as lot_invariants
@@ -33,7 +37,7 @@ CHAIN = Chain(
         **governance.OPERATIONS,
         **listings.OPERATIONS,
     },
-    legs={**lots.LEGS, **holdings.LEGS, **listings.LEGS},
+    legs={**lots.LEGS, **holdings.LEGS, **listings.LEGS, **exits.LEGS, **lineage.LEGS},
     messages={
         **parties.MESSAGES,
         **lots.MESSAGES,
@@ -48,6 +52,8 @@ CHAIN = Chain(
         **holding_invariants.INVARIANTS,
         **governance_invariants.INVARIANTS,
         **listing_invariants.INVARIANTS,
+        **exit_invariants.INVARIANTS,
+        **lineage_invariants.INVARIANTS,
     },
     permit=grades.permit,
     obeys_holds_of_peer=True,

@@ -19,6 +19,7 @@ import assetchain.reasons  # noqa: F401 (so that refusals of this chain are know
 from assetchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import Holding
+from assetchain.contracts.lineage.keys import LINEAGE
 from assetchain.contracts.listings.keys import LISTING, SALE
 from assetchain.contracts.listings.queries import disclosure_by
 from assetchain.contracts.listings.types import Disclosure, Listing, Sale
@@ -36,6 +37,7 @@ from assetchain.v1.party_service_pb2_grpc import PartyServiceStub
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY, Party
 from common.ledger.impairment import ImpairmentNotice
+from common.ledger.lineage import Lineage
 from common.rpc.client import Found
 from common.rpc.council import CouncilClient
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
@@ -173,3 +175,7 @@ class AssetClient(CouncilClient):
             policy.value,
             min(block.header.time_unix_ms for block in blocks),
         )
+
+    async def lineage(self, lot_id: str) -> Found[Lineage]:
+        """What a lot was made of; the value is None where it was minted on an issued receipt."""
+        return await self.ledger.get(LINEAGE, LINEAGE.key(lot_id))

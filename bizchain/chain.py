@@ -8,6 +8,8 @@ from bizchain.contracts.cash import invariants as cash_invariants
 from bizchain.contracts.cash import operations as cash
 from bizchain.contracts.documents import invariants as document_invariants
 from bizchain.contracts.documents import operations as documents
+from bizchain.contracts.exits import invariants as exit_invariants
+from bizchain.contracts.exits import operations as exits
 from bizchain.contracts.governance import invariants as governance_invariants
 from bizchain.contracts.governance import operations as governance
 from bizchain.contracts.grades import invariants as grade_invariants
@@ -16,6 +18,8 @@ from bizchain.contracts.incidents import invariants as incident_invariants
 from bizchain.contracts.incidents import operations as incidents
 from bizchain.contracts.invoices import invariants as invoice_invariants
 from bizchain.contracts.invoices import operations as invoices
+from bizchain.contracts.lineage import invariants as lineage_invariants
+from bizchain.contracts.lineage import operations as lineage
 from bizchain.contracts.logistics import invariants as logistics_invariants
 from bizchain.contracts.logistics import operations as logistics
 from bizchain.contracts.parties import invariants as party_invariants
@@ -44,8 +48,9 @@ CHAIN = Chain(
         **governance.OPERATIONS,
         **logistics.OPERATIONS,
         **incidents.OPERATIONS,
+        **exits.OPERATIONS,
     },
-    legs={**receipts.LEGS, **cash.LEGS},
+    legs={**receipts.LEGS, **cash.LEGS, **exits.LEGS, **lineage.LEGS},
     invariants={
         **TRANSFER_INVARIANTS,
         **party_invariants.INVARIANTS,
@@ -58,6 +63,8 @@ CHAIN = Chain(
         **governance_invariants.INVARIANTS,
         **logistics_invariants.INVARIANTS,
         **incident_invariants.INVARIANTS,
+        **exit_invariants.INVARIANTS,
+        **lineage_invariants.INVARIANTS,
     },
     permit=grades.permit,
     found=parties.found,

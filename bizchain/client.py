@@ -33,6 +33,10 @@ from bizchain.contracts.cash.types import (
 )
 from bizchain.contracts.documents.keys import DOCUMENT
 from bizchain.contracts.documents.types import Document
+from bizchain.contracts.exits.keys import EXIT_REQUEST
+from bizchain.contracts.exits.queries import Worth, fee_of
+from bizchain.contracts.exits.types import ExitRequest, StorageFee
+from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.parties.types import Party, RoleGrant, User
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt
@@ -52,6 +56,7 @@ from common.errors import CommonReason, Refused
 from common.ledger.block import Event
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY
+from common.ledger.lineage import Lineage
 from common.rpc.client import Found
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
 from common.rpc.verifier import Outcome
@@ -393,3 +398,41 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
                 timeout=CALL_SECONDS,
             ),
         )
+
+    async def request_exit(self, receipt_id: str, until_unix_ms: int) -> Outcome:
+        """By the holder of the whole lot: ask for the goods of a receipt, until a moment."""
+        return await self.act(
+            request_exit=pb.RequestExit(receipt_id=receipt_id, until_unix_ms=until_unix_ms)
+        )
+
+    async def approve_exit(self, receipt_id: str, holder: str) -> Outcome:
+        """By an administrator of another firm: the holder may take the goods out."""
+        return await self.act(approve_exit=pb.ApproveExit(receipt_id=receipt_id, holder=holder))
+
+    async def reject_exit(self, receipt_id: str, holder: str) -> Outcome:
+        """By an administrator of another firm: the goods stay."""
+        return await self.act(reject_exit=pb.RejectExit(receipt_id=receipt_id, holder=holder))
+
+    async def withdraw_exit(self, receipt_id: str) -> Outcome:
+        """By the holder: the request is taken back."""
+        return await self.act(withdraw_exit=pb.WithdrawExit(receipt_id=receipt_id))
+
+    async def exit_request(self, receipt_id: str, holder: str) -> Found[ExitRequest]:
+        """A party's newest request for the goods of a receipt. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(
+            EXIT_REQUEST, EXIT_REQUEST.key(receipt_id, holder), f"exit of {receipt_id} by {holder}"
+        )
+
+    async def lineage(self, receipt_id: str) -> Found[Lineage]:
+        """What a receipt was made of; the value is None where its warehouse reported it."""
+        return await self.ledger.get(LINEAGE, LINEAGE.key(receipt_id))
+
+    async def storage_fee(self, receipt: Receipt, currency: str, until_unix_ms: int) -> StorageFee:
+        """What is due where the goods leave by a moment, by the schedule in force now.
+
+        Raises `Refused(GOODS_WITHOUT_VALUE)`.
+        """
+        storage = (await self.ledger.get(STORAGE, STORAGE.key(receipt.receipt_id))).value
+        since = receipt.reported_unix_ms if storage is None else storage.since_unix_ms
+        worth = Worth(0, "", 0)
+        return fee_of(await self.fee_schedule(), worth, since, currency, until_unix_ms)

@@ -22,18 +22,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from assetchain.contracts.exits.types import BurnLeg
 from assetchain.contracts.holdings.types import TitleLeg
+from assetchain.contracts.lineage.types import LotRecastLeg
 from assetchain.contracts.listings.queries import disclosure_hash, sale_amount
 from assetchain.contracts.listings.types import Disclosure, ListedTitleLeg, Listing
 from assetchain.contracts.lots.types import MintLeg
 from bizchain.contracts.cash.queries import trade_fee
 from bizchain.contracts.cash.types import CashLeg, ListedCashLeg
+from bizchain.contracts.exits.types import ExitLeg
+from bizchain.contracts.lineage.types import RecastLeg
 from bizchain.contracts.receipts.types import Receipt, ReceiptLeg
 from common.crypto.digest import sha256
 from common.crypto.signing import RandomBytes, sign
 from common.encoding import Canonical, encode
 from common.errors import Refused, TransferReason
 from common.ledger.compose import Author
+from common.ledger.lineage import Part
 from common.transfer.terms import (
     SALT_BYTES,
     SECRET_BYTES,
@@ -49,19 +54,27 @@ from common.v1.transfer_pb2 import LegOpening, PartySignature
 from relay.v1.relay_service_pb2 import TransferPackage
 
 __all__ = [
+    "DECIDED_BY_BOOKS",
     "Agreement",
+    "Exit",
     "Issue",
     "Leg",
     "Pair",
     "Purchase",
+    "Recast",
     "Trade",
+    "agree_on_exit",
     "agree_on_issue",
     "agree_on_purchase",
+    "agree_on_recast",
     "agree_on_trade",
     "consent",
     "decline",
     "package_of",
 ]
+
+DECIDED_BY_BOOKS = frozenset({"X6"})
+"""Flows in which the asset chain follows. In all others it decides, and the books follow."""
 
 
 class Pair(NamedTuple):
@@ -97,16 +110,46 @@ class Purchase(NamedTuple):
     disclosure: Disclosure
 
 
+class Exit(NamedTuple):
+    """Flow X6: all `quantity` of a lot is burned, `payer` pays, and the goods may leave."""
+
+    receipt_id: str
+    lot_id: str
+    quantity: int
+    holder: str
+    payer: str
+    currency: str
+    fee: int
+    stored_until_unix_ms: int
+
+
+class Recast(NamedTuple):
+    """Flow X7: `owner` makes `children` of units of parents, each (receipt id, lot id).
+
+    One parent is split and keeps what is left; several are merged into one child.
+    """
+
+    owner: str
+    warehouse: str
+    parents: tuple[tuple[str, str], ...]
+    children: tuple[Part, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What one chain does: the canonical leg, its salt, and the party that must consent to it.
+    """What one chain does: the canonical leg, its salt, and the parties that must consent to it.
 
-    `owner` is empty where a mandate recorded on that chain stands for a signature.
+    Nobody need consent where a mandate recorded on that chain stands for a signature.
     """
 
     value: bytes
     salt: bytes
-    owner: str
+    owners: tuple[str, ...]
+
+    @property
+    def owner(self) -> str:
+        """The first of them; of most legs the only one."""
+        return self.owners[0]
 
     @property
     def opening(self) -> LegOpening:
@@ -129,7 +172,7 @@ class Agreement:
     @property
     def owners(self) -> tuple[str, ...]:
         """The parties whose consent is needed, each once, in order."""
-        return tuple(sorted({self.follower.owner, self.decider.owner} - {""}))
+        return tuple(sorted({*self.follower.owners, *self.decider.owners}))
 
 
 def agree_on_issue(
@@ -215,12 +258,63 @@ def agree_on_purchase(
         told.disclosed_unix_ms,
         disclosure_hash(told),
     )
-    return _agree(
+    return _agree_of(
         pair,
         "X2",
-        (cash, told.buyer),
-        (title, ""),
+        (cash, (told.buyer,)),
+        (title, ()),
         secret_holder=told.buyer,
+        deadline_unix_ms=deadline_unix_ms,
+        random_bytes=random_bytes,
+        mode=mode,
+    )
+
+
+def agree_on_exit(
+    pair: Pair,
+    way_out: Exit,
+    *,
+    deadline_unix_ms: int,
+    random_bytes: RandomBytes,
+    mode: str = Mode.EXPRESS,
+) -> Agreement:
+    """Flow X6. The holder holds the secret; the payer consents too. The fee is the schedule's."""
+    one = way_out
+    leg = ExitLeg(
+        one.receipt_id, one.holder, one.payer, one.currency, one.fee, one.stored_until_unix_ms
+    )
+    return _agree_of(
+        pair,
+        "X6",
+        (leg, tuple(sorted({one.holder, one.payer}))),
+        (BurnLeg(one.lot_id, one.holder, one.quantity), (one.holder,)),
+        secret_holder=one.holder,
+        deadline_unix_ms=deadline_unix_ms,
+        random_bytes=random_bytes,
+        mode=mode,
+    )
+
+
+def agree_on_recast(
+    pair: Pair,
+    recast: Recast,
+    *,
+    deadline_unix_ms: int,
+    random_bytes: RandomBytes,
+    mode: str = Mode.EXPRESS,
+) -> Agreement:
+    """Flow X7, a split or a merge. The owner consents, and the warehouse that keeps the goods."""
+    receipts = tuple(receipt_id for receipt_id, _ in recast.parents)
+    lots = tuple(lot_id for _, lot_id in recast.parents)
+    return _agree(
+        pair,
+        "X7",
+        (
+            RecastLeg(recast.owner, recast.warehouse, receipts, recast.children),
+            recast.warehouse,
+        ),
+        (LotRecastLeg(recast.owner, lots, recast.children), recast.owner),
+        secret_holder=recast.owner,
         deadline_unix_ms=deadline_unix_ms,
         random_bytes=random_bytes,
         mode=mode,
@@ -258,8 +352,8 @@ def package_of(
         terms=encode(agreement.terms),
         follower_opening=agreement.follower.opening,
         decider_opening=agreement.decider.opening,
-        follower_consents=[one for one in given if one.party == agreement.follower.owner],
-        decider_consents=[one for one in given if one.party == agreement.decider.owner],
+        follower_consents=[one for one in given if one.party in agreement.follower.owners],
+        decider_consents=[one for one in given if one.party in agreement.decider.owners],
         secret=agreement.secret if custody else b"",
     )
 
@@ -275,16 +369,42 @@ def _agree(
     random_bytes: RandomBytes,
     mode: str,
 ) -> Agreement:
-    """The books follow and the asset chain decides in every flow made here."""
-    follower = Leg(encode(business[0]), random_bytes(SALT_BYTES), business[1])
-    decider = Leg(encode(asset[0]), random_bytes(SALT_BYTES), asset[1])
+    """A flow with one owner a leg."""
+    return _agree_of(
+        pair,
+        flow,
+        (business[0], (business[1],)),
+        (asset[0], (asset[1],)),
+        secret_holder=secret_holder,
+        deadline_unix_ms=deadline_unix_ms,
+        random_bytes=random_bytes,
+        mode=mode,
+    )
+
+
+def _agree_of(
+    pair: Pair,
+    flow: str,
+    business: tuple[Canonical, tuple[str, ...]],
+    asset: tuple[Canonical, tuple[str, ...]],
+    *,
+    secret_holder: str,
+    deadline_unix_ms: int,
+    random_bytes: RandomBytes,
+    mode: str,
+) -> Agreement:
+    """Which chain follows and which one decides, the flow says."""
+    books_decide = flow in DECIDED_BY_BOOKS
+    first, second = (asset, business) if books_decide else (business, asset)
+    chains = (pair.asset, pair.business) if books_decide else (pair.business, pair.asset)
+    follower = Leg(encode(first[0]), random_bytes(SALT_BYTES), first[1])
+    decider = Leg(encode(second[0]), random_bytes(SALT_BYTES), second[1])
     secret = random_bytes(SECRET_BYTES)
     terms = Terms(
         TERMS_VERSION,
         flow,
         mode,
-        pair.business,
-        pair.asset,
+        *chains,
         leg_hash(follower.value, follower.salt),
         leg_hash(decider.value, decider.salt),
         sha256(secret),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from common.encoding import Canonical
+from common.ledger.lineage import Part
 
-__all__ = ["CashFacts", "ReceiptFacts"]
+__all__ = ["BurnFacts", "CashFacts", "RecastFacts", "ReceiptFacts"]
 
 
 class ReceiptFacts(Canonical, frozen=True):
@@ -36,3 +37,28 @@ class CashFacts(Canonical, frozen=True):
     currency: str
     amount: int
     listing_id: str
+
+
+class BurnFacts(Canonical, frozen=True):
+    """What is true of a lot that is reserved to be burned whole (flow X6)."""
+
+    lot_id: str
+    receipt_id: str
+    holder: str
+    quantity: int
+    unit: str
+
+
+class RecastFacts(Canonical, frozen=True):
+    """What is true of receipts that are reserved to be split or merged (flow X7).
+
+    `parents` are receipt ids and `quantities` what each of them is for, in base units of `unit`.
+    """
+
+    owner: str
+    warehouse: str
+    parents: tuple[str, ...]
+    quantities: tuple[int, ...]
+    children: tuple[Part, ...]
+    goods_code: str
+    unit: str

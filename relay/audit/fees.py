@@ -2,7 +2,8 @@
 
 The state keeps by which schedule a leg was judged; this believes none of it. The block in which a
 transfer was reserved is known from its record there, the schedule of that block from the votes, and
-what was collected from the journal of the block that settles it.
+what was collected from the journal of the block that settles it. Of an exit (X6), the value of the
+goods and the day they came are those its own row names; `relay.audit.pair` judges these.
 """
 
 from __future__ import annotations
@@ -10,8 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bizchain.contracts.cash.queries import read_leg, schedule_at, trade_fee
+from bizchain.contracts.cash.queries import (
+    days_begun,
+    management_fee,
+    read_leg,
+    schedule_at,
+    trade_fee,
+)
 from bizchain.contracts.cash.types import AccountClass, JournalEntry
+from bizchain.contracts.exits.keys import EXIT_TERMS
+from bizchain.contracts.exits.types import ExitLeg
 from common.encoding import decode
 from common.ledger.block import Event, EventKind, decode_leaf
 from common.ledger.chain import Violation
@@ -20,7 +29,7 @@ from common.transfer.machine import TransferRecord, TransferState, record_of
 
 __all__ = ["FeeBook"]
 
-FLOW = "X2"
+TRADE, EXIT = "X2", "X6"
 FEES = f"{AccountClass.FEES}/"
 
 
@@ -47,8 +56,10 @@ class FeeBook:
                     passed_on[entry.reference] += entry.amount
             elif leaf.kind == EventKind.TRANSFER:
                 record = decode(TransferRecord, leaf.payload)
-                if record.flow == FLOW:
+                if record.flow == TRADE:
                     due[record.transfer_id.hex()] += self._due(record, height)
+                elif record.flow == EXIT:
+                    due[record.transfer_id.hex()] += self._due_of_exit(record, height)
         return [
             Violation(
                 "B15",
@@ -73,3 +84,22 @@ class FeeBook:
         parameters = self._ledger.genesis.parameters
         _, schedule = schedule_at(self._ledger.state, parameters, reserved)
         return trade_fee(leg.amount, schedule.trade_basis_points)
+
+    def _due_of_exit(self, record: TransferRecord, height: int) -> int:
+        """What the schedule asks for where this record lets goods out.
+
+        An exit is decided here: in the block that reserves it, or later, in two steps.
+        """
+        if record.state == TransferState.RESERVED:
+            self._reserved_at[record.transfer_id] = height
+            return 0
+        reserved = self._reserved_at.pop(record.transfer_id, height)
+        state = self._ledger.state
+        terms = state.get(EXIT_TERMS, EXIT_TERMS.key(record.transfer_id))
+        row = record_of(state, record.transfer_id)
+        if record.state != TransferState.COMMITTED or row is None or terms is None:
+            return 0
+        leg = decode(ExitLeg, row.leg)
+        _, schedule = schedule_at(state, self._ledger.genesis.parameters, reserved)
+        days = days_begun(terms.since_unix_ms, leg.stored_until_unix_ms)
+        return management_fee(terms.value, days, schedule.management_basis_points_per_day)

@@ -1,21 +1,36 @@
 """Both chains together: what neither can see alone.
 
-The books follow in every flow there is, so they are read first: whatever they prove of the asset
-chain is then in what is read of it. What the asset chain proves of later books is counted as
-`ahead` and judged by the next audit.
+The books are read first: whatever they prove of the asset chain is then in what is read of it. What
+the asset chain proves of later books is counted as `ahead` and judged by the next audit. The books
+follow in every flow but the exit (X6), which they decide.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
+from assetchain.contracts.lineage.keys import LINEAGE as LOT_LINEAGE
 from assetchain.contracts.lots.keys import LOT
 from assetchain.contracts.lots.types import Lot, LotState
 from bizchain.contracts.cash.keys import FEE_TERMS
-from bizchain.contracts.cash.queries import read_leg, schedule_at, trade_fee
+from bizchain.contracts.cash.queries import (
+    days_begun,
+    management_fee,
+    read_leg,
+    schedule_at,
+    trade_fee,
+)
 from bizchain.contracts.cash.types import FeeTerms
+from bizchain.contracts.exits.keys import EXIT_TERMS
+from bizchain.contracts.exits.types import ExitLeg
+from bizchain.contracts.lineage.keys import LINEAGE as RECEIPT_LINEAGE
+from bizchain.contracts.lineage.queries import stored_since
+from bizchain.contracts.lineage.types import RecastLeg
 from bizchain.contracts.receipts.keys import RECEIPT
-from bizchain.contracts.receipts.types import Receipt, ReceiptState
+from bizchain.contracts.receipts.types import ROOTED_STATES, Receipt, ReceiptState
+from common.encoding import decode
 from common.governance.subjects import is_shared
 from common.ledger import lightclient, outbox
 from common.ledger.grades import GRADE, policy_in_force
@@ -23,9 +38,12 @@ from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY, PartyStatus
 from common.ledger.ledger import Ledger
 from common.ledger.lightclient import PEER_HEADER
+from common.ledger.lineage import sum_of
 from common.ledger.versions import VERSION
+from common.transfer.facts import RecastFacts
 from common.transfer.machine import TRANSFER, Role, TransferRow, TransferState
 from common.transfer.terms import opens_lock, read_terms, transfer_id_of
+from relay.agreement import DECIDED_BY_BOOKS
 from relay.audit.findings import Finding, PairReport, Violated
 
 __all__ = ["check_pair"]
@@ -164,16 +182,28 @@ def _check_outcomes(
     own, other = books.transfers(), assets.transfers()
     transfers: dict[bytes, tuple[TransferRow | None, TransferRow | None]] = {}
     for transfer_id in sorted({*own, *other}):
-        follower, decider = own.get(transfer_id), other.get(transfer_id)
+        rows = {books.name: own.get(transfer_id), assets.name: other.get(transfer_id)}
+        first, second = (
+            (books, assets)
+            if _books_follow(rows[books.name], rows[assets.name])
+            else (assets, books)
+        )
+        follower, decider = rows[first.name], rows[second.name]
         states = (_state(follower), _state(decider))
-        if states not in TOGETHER and not (follower is None and ahead):
-            message = f"transfer {transfer_id.hex()}: {states[0] or 'NONE'} on {books.name}"
-            raise assets.violated("B7", f"{message}, {states[1] or 'NONE'} here")
-        for side, row, role in ((books, follower, Role.FOLLOWER), (assets, decider, Role.DECIDER)):
+        if states not in TOGETHER and not (rows[books.name] is None and ahead):
+            message = f"transfer {transfer_id.hex()}: {states[0] or 'NONE'} on {first.name}"
+            raise second.violated("B7", f"{message}, {states[1] or 'NONE'} here")
+        for side, row, role in ((first, follower, Role.FOLLOWER), (second, decider, Role.DECIDER)):
             if row is not None:
                 _check_record(side, transfer_id, row, role)
         transfers[transfer_id] = (follower, decider)
     return transfers
+
+
+def _books_follow(books: TransferRow | None, assets: TransferRow | None) -> bool:
+    """Which chain follows is the flow's to say, not a record's."""
+    row = books or assets
+    return row is None or row.record.flow not in DECIDED_BY_BOOKS
 
 
 def _check_record(side: _Side, transfer_id: bytes, row: TransferRow, role: str) -> None:
@@ -191,31 +221,79 @@ def _check_record(side: _Side, transfer_id: bytes, row: TransferRow, role: str) 
 
 
 def _check_minted(books: _Side, assets: _Side, ahead: int) -> int:
-    """B1, B4: units minted are those of tokenised receipts, but for transfers still open."""
+    """B1, B4: units there are, are those of tokenised receipts, but for transfers still open."""
     receipts = {row.receipt_id: row for _, row in books.ledger.state.scan(RECEIPT)}
-    lots = {lot.receipt_id: lot for _, lot in assets.ledger.state.scan(LOT) if lot.minted}
+    minted = [lot for _, lot in assets.ledger.state.scan(LOT) if lot.minted]
+    lots = {lot.receipt_id: lot for lot in minted}
+    if len(lots) != len(minted):
+        raise assets.violated("B1", "two lots are of one receipt")
+    on_the_way = _carved_out(books, assets)
     for lot in lots.values():
         receipt = receipts.get(lot.receipt_id)
         if receipt is None:
-            if not ahead:
+            if not ahead and lot.receipt_id not in on_the_way:
                 raise assets.violated("B4", f"lot {lot.lot_id} has no receipt behind it")
             continue
-        if not _backs(receipt, lot):
+        if not _backs(receipt, lot, on_the_way.get(lot.receipt_id, 0), ahead):
             raise assets.violated("B4", f"lot {lot.lot_id} and receipt {lot.receipt_id} differ")
     for receipt in receipts.values():
-        if receipt.state == ReceiptState.TOKENISED and receipt.receipt_id not in lots:
+        if receipt.state in ROOTED_STATES and receipt.receipt_id not in lots:
             raise books.violated("B4", f"receipt {receipt.receipt_id} is TOKENISED without a lot")
+    _check_lineage(books, assets)
     return len(receipts)
 
 
-def _backs(receipt: Receipt, lot: Lot) -> bool:
-    """The receipt is the live lot's: same goods, tokenised or reserved by its own transfer."""
-    return (
-        lot.state == LotState.ACTIVE
-        and receipt.state in {ReceiptState.TOKENISED, ReceiptState.ISSUED}
-        and (receipt.quantity, receipt.unit, receipt.goods_code, receipt.transfer_id)
-        == (lot.minted, lot.unit, lot.goods_code, lot.transfer_id)
+def _carved_out(books: _Side, assets: _Side) -> dict[str, int]:
+    """By receipt: what X7 has taken of its lot, or made, that the books have yet to settle."""
+    decided = assets.transfers()
+    waiting: dict[str, int] = {}
+    for transfer_id, row in books.transfers().items():
+        theirs = decided.get(transfer_id)
+        if row.record.flow != "X7" or row.record.state != RESERVED or theirs is None:
+            continue
+        if theirs.record.state == _S.COMMITTED:
+            leg, facts = decode(RecastLeg, row.leg), decode(RecastFacts, row.record.facts)
+            whole = dict(zip(leg.parents, facts.quantities, strict=True))
+            if len(leg.parents) == 1:
+                whole = {leg.parents[0]: sum_of(leg.children)}
+            waiting |= whole | {child.receipt_id: child.quantity for child in leg.children}
+    return waiting
+
+
+def _backs(receipt: Receipt, lot: Lot, carved: int, ahead: int) -> bool:
+    """The receipt is the lot's: same goods, made by the lot's own transfer, as much of them.
+
+    What was let out or superseded has no units; what leaves has them until the asset chain obeys.
+    """
+    alike = (receipt.unit, receipt.goods_code, receipt.transfer_id) == (
+        lot.unit,
+        lot.goods_code,
+        lot.transfer_id,
     )
+    left = lot.minted - lot.burned
+    if not alike or lot.state == LotState.PENDING:
+        return False
+    if receipt.state == ReceiptState.SUPERSEDED:
+        return lot.state == LotState.BURNED
+    if receipt.state in {ReceiptState.RELEASING, ReceiptState.DELIVERED}:
+        return left in (0, receipt.quantity)
+    if receipt.state not in {ReceiptState.TOKENISED, ReceiptState.ISSUED}:
+        return False
+    return left == receipt.quantity - carved or bool(ahead and left < receipt.quantity)
+
+
+def _check_lineage(books: _Side, assets: _Side) -> None:
+    """B4: a receipt and its lot were made by one transfer, equally deep, of parents that match."""
+    receipts = {key[1:].decode(): row for key, row in books.ledger.state.scan(RECEIPT_LINEAGE)}
+    lots = {lot.lot_id: lot.receipt_id for _, lot in assets.ledger.state.scan(LOT)}
+    for key, row in assets.ledger.state.scan(LOT_LINEAGE):
+        lot_id = key[1:].decode()
+        theirs = receipts.pop(lots.get(lot_id, ""), None)
+        parents = tuple(lots.get(parent, "") for parent in row.parents)
+        if theirs is not None and theirs != replace(row, parents=parents):
+            raise assets.violated("B4", f"lot {lot_id} and its receipt have two lineages")
+    if receipts:
+        raise books.violated("B4", f"receipt {min(receipts)} has a lineage and its lot has none")
 
 
 def _check_fees(books: _Side) -> None:
@@ -231,6 +309,26 @@ def _check_fees(books: _Side) -> None:
                 message = f"transfer {transfer_id.hex()}: fee {leg.fee}, scheduled {scheduled}"
                 message += f" by version {version} (its own: {terms.schedule_version})"
                 raise books.violated("B15", message)
+        elif row.record.flow == "X6" and row.record.state == _S.COMMITTED:
+            _check_storage(books, transfer_id, row)
+
+
+def _check_storage(books: _Side, transfer_id: bytes, row: TransferRow) -> None:
+    """B15: who lets goods out paid what the schedule asks of their value and their days."""
+    state, parameters = books.ledger.state, books.ledger.genesis.parameters
+    leg, terms = decode(ExitLeg, row.leg), state.get(EXIT_TERMS, EXIT_TERMS.key(transfer_id))
+    if terms is None:
+        raise books.violated("B15", f"exit {transfer_id.hex()} shows not how its fee was judged")
+    version, schedule = schedule_at(state, parameters, terms.reserved_height)
+    rate = schedule.management_basis_points_per_day
+    days = days_begun(terms.since_unix_ms, leg.stored_until_unix_ms)
+    due = management_fee(terms.value, days, rate)
+    receipt = state.get(RECEIPT, RECEIPT.key(leg.receipt_id))
+    since = None if receipt is None else stored_since(state, receipt)
+    named = (leg.fee, terms.schedule_version, terms.since_unix_ms)
+    if named != (due, version, since) or (rate and not terms.valuation_number):
+        message = f"exit {transfer_id.hex()}: fee {leg.fee}, due {due} by version {version}"
+        raise books.violated("B15", message)
 
 
 def _state(row: TransferRow | None) -> TransferState:

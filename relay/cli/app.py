@@ -16,6 +16,7 @@ from relay.cli import (
     governance,
     invoice,
     keys,
+    leaving,
     listing,
     party,
     play,
@@ -41,6 +42,7 @@ def _root() -> typer.Typer:
         module.add(root)
     invoice.add(root)
     listing.add(root)
+    leaving.add(root)
     return root
 
 

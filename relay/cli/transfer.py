@@ -11,17 +11,24 @@ from typing import Annotated
 import typer
 
 from assetchain.contracts.listings.queries import sale_amount
+from assetchain.contracts.lots.queries import left_of
+from assetchain.contracts.lots.types import Lot
 from common.crypto.privatefile import read_private
 from common.errors import CommonReason, Kind, Refused
+from common.ledger.lineage import Part
 from common.transfer.terms import SECRET_BYTES, Mode, read_terms
 from relay.agreement import (
     Agreement,
+    Exit,
     Issue,
     Pair,
     Purchase,
+    Recast,
     Trade,
+    agree_on_exit,
     agree_on_issue,
     agree_on_purchase,
+    agree_on_recast,
     agree_on_trade,
     consent,
     decline,
@@ -38,6 +45,7 @@ __all__ = ["add"]
 
 DEADLINE_SECONDS = 600
 SECONDS_MAX = 7 * 24 * 3600
+STORED_AHEAD_SECONDS_MAX = 2 * 24 * 3600
 
 TransferId = Annotated[str, typer.Argument(help="Transfer id: 64 hexadecimal digits.")]
 Seconds = Annotated[
@@ -67,6 +75,9 @@ def add(root: typer.Typer) -> None:
     network_command(start, "issue")(start_issue)
     network_command(start, "trade")(start_trade)
     network_command(start, "purchase")(start_purchase)
+    network_command(start, "exit")(start_exit)
+    network_command(start, "split")(start_split)
+    network_command(start, "merge")(start_merge)
     network_command(app, "show")(show)
     network_command(app, "list")(list_transfers)
     network_command(app, "explain")(explain)
@@ -164,6 +175,125 @@ async def start_purchase(
     amount = money(sale_amount(offered, base), offered.currency)
     say(f"You are {told.buyer_grade}, {told.seller} is {told.seller_grade}. You pay {amount}.")
     await _start(session, agreement, [], keep_secret, wait)
+
+
+async def start_exit(
+    session: Session,
+    lot: Annotated[str, typer.Argument(help="Lot id; all of it leaves.")],
+    currency: Annotated[str, typer.Argument(help="ISO 4217 code the storage is paid in.")],
+    payer: Annotated[str, typer.Option(help="Who pays the storage; the holder by default.")] = "",
+    consents: Consents = None,
+    seconds: Seconds = DEADLINE_SECONDS,
+    two_step: TwoStep = False,
+    keep_secret: KeepSecret = None,
+    wait: Wait = True,
+) -> None:
+    """X6: burn a whole lot, pay its storage and let its goods out, as the holder of all of it."""
+    out = await _lot(session, lot)
+    books = await session.books()
+    receipt = (await books.receipt(out.receipt_id)).value
+    assert receipt is not None, "a found receipt has a value"
+    deadline = _deadline(seconds)
+    if seconds > STORED_AHEAD_SECONDS_MAX:
+        raise typer.BadParameter("storage is paid to the deadline, which is within two days")
+    due = await books.storage_fee(receipt, currency, deadline)
+    holder = session.options.require_signer().party_id
+    way_out = Exit(
+        receipt.receipt_id, lot, left_of(out), holder, payer or holder, currency, due.fee, deadline
+    )
+    agreement = agree_on_exit(
+        _pair(session),
+        way_out,
+        deadline_unix_ms=deadline,
+        random_bytes=secrets.token_bytes,
+        mode=_mode(two_step),
+    )
+    say(f"Storage since {clock_of(due.since_unix_ms)}: {money(due.fee, currency)}.")
+    await _start(session, agreement, consents or [], keep_secret, wait)
+
+
+async def start_split(
+    session: Session,
+    lot: Annotated[str, typer.Argument(help="Lot id; what is not carved out stays with it.")],
+    unit: Annotated[str, typer.Argument(help="UN/ECE Rec. 20 code of the quantities: TNE.")],
+    parts: Annotated[list[str], typer.Argument(help="RECEIPT:LOT:QUANTITY of a new lot, 1 to 16.")],
+    consents: Consents = None,
+    seconds: Seconds = DEADLINE_SECONDS,
+    two_step: TwoStep = False,
+    keep_secret: KeepSecret = None,
+    wait: Wait = True,
+) -> None:
+    """X7: carve new lots out of one's free units of a lot. The goods' warehouse consents too."""
+    parent = await _lot(session, lot)
+    children = tuple(_part(text, unit, parent.unit) for text in parts)
+    await _start_recast(
+        session, [parent], children, _mode(two_step), seconds, consents, keep_secret, wait
+    )
+
+
+async def start_merge(
+    session: Session,
+    receipt: Annotated[str, typer.Argument(help="Id of the new receipt.")],
+    lot: Annotated[str, typer.Argument(help="Id of the new lot.")],
+    lots: Annotated[list[str], typer.Argument(help="Lot ids to merge, 2 to 16, held whole.")],
+    consents: Consents = None,
+    seconds: Seconds = DEADLINE_SECONDS,
+    two_step: TwoStep = False,
+    keep_secret: KeepSecret = None,
+    wait: Wait = True,
+) -> None:
+    """X7: make one lot of several of the same goods. The goods' warehouse consents too."""
+    parents = [await _lot(session, one) for one in lots]
+    if len(parents) < 2:
+        raise typer.BadParameter("two lots or more are merged")
+    child = Part(receipt, lot, sum(left_of(one) for one in parents))
+    await _start_recast(
+        session, parents, (child,), _mode(two_step), seconds, consents, keep_secret, wait
+    )
+
+
+async def _start_recast(
+    session: Session,
+    parents: Sequence[Lot],
+    children: tuple[Part, ...],
+    mode: str,
+    seconds: int,
+    consents: Sequence[str] | None,
+    keep_secret: Path | None,
+    wait: bool,
+) -> None:
+    receipt = (await (await session.books()).receipt(parents[0].receipt_id)).value
+    assert receipt is not None, "a found receipt has a value"
+    agreement = agree_on_recast(
+        _pair(session),
+        Recast(
+            session.options.require_signer().party_id,
+            receipt.warehouse,
+            tuple((one.receipt_id, one.lot_id) for one in parents),
+            children,
+        ),
+        deadline_unix_ms=_deadline(seconds),
+        random_bytes=secrets.token_bytes,
+        mode=mode,
+    )
+    await _start(session, agreement, consents or [], keep_secret, wait)
+
+
+async def _lot(session: Session, lot_id: str) -> Lot:
+    found = (await (await session.assets()).lot(lot_id)).value
+    assert found is not None, "a found lot has a value"
+    return found
+
+
+def _part(text: str, unit: str, counted_in: str) -> Part:
+    receipt_id, _, rest = text.partition(":")
+    lot_id, _, quantity = rest.partition(":")
+    if not (receipt_id and lot_id and quantity):
+        raise typer.BadParameter(f"{text!r}: RECEIPT:LOT:QUANTITY expected")
+    base, base_unit = quantity_of(quantity, unit)
+    if base_unit != counted_in:
+        raise typer.BadParameter(f"the lot is counted in {counted_in}, not in {base_unit}")
+    return Part(receipt_id, lot_id, base)
 
 
 async def show(session: Session, transfer: TransferId) -> None:

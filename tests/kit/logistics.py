@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from bizchain.contracts.exits.keys import EXIT_REQUEST
+from bizchain.contracts.exits.types import ExitRequest, ExitState
 from bizchain.contracts.incidents.queries import case_of
 from bizchain.contracts.incidents.types import Case
 from bizchain.contracts.logistics.queries import head_of, origin_of
@@ -122,18 +124,21 @@ def confirm_loss(
     return pair.business.do(by, confirm_loss=operation)
 
 
-# --- delivery: what the way out of the asset chain will lead to ---------------------------------
+# --- delivery: what the way out of the asset chain leads to -------------------------------------
 
 
 def change_receipt(pair: Pair, receipt_id: str, **changed: Any) -> None:
-    """Write a receipt as no operation does, for states that nothing leads to yet."""
+    """Write a receipt as no operation does, for states that nothing leads to here."""
     receipt = replace(pair.receipt_of(receipt_id), **changed)
     pair.business.ledger.state.put(RECEIPT, RECEIPT.key(receipt_id), receipt)
     pair.business.block()
 
 
 def let_out(pair: Pair, receipt_id: str) -> None:
-    """A receipt whose goods may leave."""
+    """A receipt whose goods may leave, as an exit leaves it on the books."""
+    owner = pair.receipt_of(receipt_id).owner
+    used = ExitRequest(receipt_id, owner, ExitState.USED.value, 1, 1, "operator")
+    pair.business.ledger.state.put(EXIT_REQUEST, EXIT_REQUEST.key(receipt_id, owner), used)
     change_receipt(pair, receipt_id, state="RELEASING")
 
 

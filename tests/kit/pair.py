@@ -32,6 +32,7 @@ from common.transfer.machine import TransferState
 from common.transfer.terms import Mode, expire_digest
 from common.v1 import transfer_pb2 as pb
 from relay.agreement import (
+    DECIDED_BY_BOOKS,
     Agreement,
     Issue,
     Leg,
@@ -194,11 +195,18 @@ class Pair:
             mode=mode,
         )
 
+    def follower_of(self, deal: Agreement) -> Side:
+        return self.asset if deal.terms.flow in DECIDED_BY_BOOKS else self.business
+
+    def decider_of(self, deal: Agreement) -> Side:
+        return self.other(self.follower_of(deal))
+
     def reservation(self, deal: Agreement, side: Side | None = None) -> pb.ReserveTransfer:
         """What reserves a leg: the follower's, or the decider's with the follower's proof."""
-        side = side or self.business
-        leg = deal.follower if side is self.business else deal.decider
-        proof = None if side is self.business else self._reserved_proof(deal)
+        follower = self.follower_of(deal)
+        side = side or follower
+        leg = deal.follower if side is follower else deal.decider
+        proof = None if side is follower else self._reserved_proof(deal)
         return pb.ReserveTransfer(
             terms=encode(deal.terms),
             opening=leg.opening,
@@ -236,36 +244,36 @@ class Pair:
 
     def settlement(self, deal: Agreement) -> pb.SettleTransfer:
         return pb.SettleTransfer(
-            transfer_id=deal.transfer_id, proof=self.asset.record_proof(deal.transfer_id)
+            transfer_id=deal.transfer_id, proof=self.decider_of(deal).record_proof(deal.transfer_id)
         )
 
     def reserve(self, deal: Agreement, side: Side | None = None) -> Reason | None:
-        side = side or self.business
+        side = side or self.follower_of(deal)
         return side.do(reserve_transfer=self.reservation(deal, side))
 
     def decide(self, deal: Agreement, at: int | None = None) -> Reason | None:
         operation = self.decision(deal)
-        return self.asset.do(reserve_and_commit_transfer=operation, at=at)
+        return self.decider_of(deal).do(reserve_and_commit_transfer=operation, at=at)
 
     def commit(self, deal: Agreement, at: int | None = None) -> Reason | None:
         operation = pb.CommitTransfer(transfer_id=deal.transfer_id, secret=deal.secret)
-        return self.asset.do(commit_transfer=operation, at=at)
+        return self.decider_of(deal).do(commit_transfer=operation, at=at)
 
     def expire(self, deal: Agreement, by: str = "", at: int | None = None) -> Reason | None:
-        return self.asset.do(expire_transfer=self.expiry(deal, by), at=at)
+        return self.decider_of(deal).do(expire_transfer=self.expiry(deal, by), at=at)
 
     def decline(self, deal: Agreement, by: str) -> Reason | None:
-        return self.asset.do(decline_transfer=self.refusal(deal, by))
+        return self.decider_of(deal).do(decline_transfer=self.refusal(deal, by))
 
     def settle(self, deal: Agreement) -> Reason | None:
-        return self.business.do(settle_transfer=self.settlement(deal))
+        return self.follower_of(deal).do(settle_transfer=self.settlement(deal))
 
     def complete(self, deal: Agreement) -> None:
         """The whole of a transfer that nothing stands against."""
         assert self.reserve(deal) is None
         self.carry()
         if deal.terms.mode == Mode.TWO_STEP:
-            assert self.reserve(deal, self.asset) is None
+            assert self.reserve(deal, self.decider_of(deal)) is None
             assert self.commit(deal) is None
         else:
             assert self.decide(deal) is None
@@ -278,7 +286,7 @@ class Pair:
 
     def _reserved_proof(self, deal: Agreement) -> pb.EventProof | None:
         """Of the follower's first record: its reservation, where there ever was one."""
-        return self.business.record_proof(deal.transfer_id, 0)
+        return self.follower_of(deal).record_proof(deal.transfer_id, 0)
 
     # --- users
 
@@ -354,8 +362,8 @@ def knows(side: Side, height: int) -> bool:
 
 
 def _consents(deal: Agreement, leg: Leg) -> list[pb.PartySignature]:
-    author: Author | None = cast.author(leg.owner)
-    return [consent(deal, author)] if author else []
+    authors: list[Author | None] = [cast.author(owner) for owner in leg.owners]
+    return [consent(deal, author) for author in authors if author is not None]
 
 
 @cache

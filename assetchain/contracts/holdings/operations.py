@@ -30,6 +30,8 @@ __all__ = [
     "credit_units",
     "order_units",
     "pay_out_pot",
+    "release_units",
+    "reserve_units",
 ]
 
 REFERENCE_CHARACTERS_MAX = 140
@@ -111,6 +113,24 @@ def order_units(context: Context, party: str, lot_id: str, quantity: int) -> Non
 def credit_units(context: Context, party: str, lot_id: str, quantity: int) -> None:
     """Credit a payable party's own holding."""
     _add(context, party, lot_id, free=quantity)
+
+
+def reserve_units(
+    context: Context, transfer_id: bytes, owner: str, lot_id: str, quantity: int
+) -> None:
+    """Move an owner's free units to escrow, for a transfer that gives them to nobody."""
+    _add(context, owner, lot_id, free=-quantity, reserved=quantity)
+    encumbrance = Encumbrance("transfer", "", quantity, 0, RELEASE_BY_RECORD)
+    key = ENCUMBRANCE.key(owner, lot_id, transfer_id.hex())
+    context.state.put(ENCUMBRANCE, key, encumbrance)
+
+
+def release_units(
+    context: Context, transfer_id: bytes, owner: str, lot_id: str, quantity: int
+) -> None:
+    """Take units out of escrow. They are burned, or whoever asks credits them to somebody."""
+    _add(context, owner, lot_id, reserved=-quantity)
+    context.state.delete(ENCUMBRANCE, ENCUMBRANCE.key(owner, lot_id, transfer_id.hex()))
 
 
 def pay_out_pot(context: Context, _: bytes, party: str, lot_id: str, quantity: int) -> None:

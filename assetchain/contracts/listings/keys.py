@@ -9,6 +9,6 @@ from common.ledger.state import Commitment, Table
 
 __all__ = ["LISTING", "OPEN_LISTING", "SALE"]
 
-LISTING = Table(b"\x64", "listing", Listing, Commitment.TREE)
-OPEN_LISTING = Table(b"\x65", "open_listing", OpenListing, Commitment.TREE)
-SALE = Table(b"\x66", "sale", Sale, Commitment.TREE, cached=False)
+LISTING = Table(b"\x69", "listing", Listing, Commitment.TREE)
+OPEN_LISTING = Table(b"\x6a", "open_listing", OpenListing, Commitment.TREE)
+SALE = Table(b"\x6b", "sale", Sale, Commitment.TREE, cached=False)

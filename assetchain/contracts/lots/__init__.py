@@ -2,6 +2,7 @@
 
     (none) --X1 reserves--> PENDING --X1 settles--> ACTIVE
                             PENDING --X1 releases--> (none)
+    ACTIVE --X6, or X7 of all that is left--> BURNED
 
 A receipt's root has at most one live lot. What is minted is exactly what the business chain proves
 of the reserved receipt: quantity, unit, goods and owner.

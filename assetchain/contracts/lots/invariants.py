@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
-from assetchain.contracts.lots.queries import live_lot_of
+from assetchain.contracts.lots.queries import left_of, live_lot_of
 from assetchain.contracts.lots.types import LotState
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
@@ -43,11 +43,11 @@ def lots_come_from_transfers(state: Reader) -> Sequence[Violation]:
 
 
 def losses_are_within_their_lots(state: Reader) -> Sequence[Violation]:
-    """B14: no more of a lot's goods is lost than was minted on them."""
+    """B14: no more of a lot's goods is lost than there are units of it."""
     broken: list[Violation] = []
     for key, notice in state.scan(IMPAIRMENT):
         lot = live_lot_of(state, notice.receipt_id)
-        is_more = lot is not None and lot.state == LotState.ACTIVE and notice.total > lot.minted
+        is_more = lot is not None and lot.state == LotState.ACTIVE and notice.total > left_of(lot)
         if is_more or key != IMPAIRMENT.key(notice.receipt_id) or notice.quantity <= 0:
             broken.append(Violation("B14", f"loss of {notice.receipt_id}: {notice.total} units"))
     return broken

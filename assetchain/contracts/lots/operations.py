@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from assetchain.contracts.holdings.operations import credit_units
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
-from assetchain.contracts.lots.queries import impairment_of, live_lot_of, lot_of
+from assetchain.contracts.lots.queries import impairment_of, left_of, live_lot_of, lot_of
 from assetchain.contracts.lots.types import NO_LOT, TRANSITIONS, Lot, LotState, MintLeg, Root
 from assetchain.reasons import AssetReason
 from common.encoding import decode
@@ -96,9 +96,9 @@ def check_impairment_message(context: Context, notice: ImpairmentNotice) -> None
     """A loss follows the one before and is within the lot; there need not be a lot yet."""
     check_impairment(notice, impairment_of(context.state, notice.receipt_id))
     lot = live_lot_of(context.state, notice.receipt_id)
-    if lot is not None and lot.state == LotState.ACTIVE and notice.total > lot.minted:
+    if lot is not None and lot.state == LotState.ACTIVE and notice.total > left_of(lot):
         raise Refused(
-            CommonReason.AMOUNT_OUT_OF_RANGE, f"{notice.total} of {lot.minted} units are lost"
+            CommonReason.AMOUNT_OUT_OF_RANGE, f"{notice.total} of {left_of(lot)} units are lost"
         )
 
 

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
-from assetchain.contracts.lots.types import Lot
+from assetchain.contracts.lots.types import Lot, LotState
+from assetchain.reasons import AssetReason
+from common.errors import CommonReason, Refused
 from common.ledger.holds import check_free
 from common.ledger.impairment import ImpairmentNotice
 from common.ledger.state import Reader
 
-__all__ = ["check_lot_free", "impairment_of", "live_lot_of", "lot_of"]
+__all__ = ["active_lot", "check_lot_free", "impairment_of", "left_of", "live_lot_of", "lot_of"]
 
 
 def lot_of(state: Reader, lot_id: str) -> Lot | None:
     """The lot with this id, or None."""
     return state.get(LOT, LOT.key(lot_id))
+
+
+def active_lot(state: Reader, lot_id: str) -> Lot:
+    """The lot with this id, which is active. Raises `Refused`: NOT_FOUND, LOT_NOT_ACTIVE."""
+    lot = lot_of(state, lot_id)
+    if lot is None:
+        raise Refused(CommonReason.NOT_FOUND, f"there is no lot {lot_id}")
+    if lot.state != LotState.ACTIVE:
+        raise Refused(AssetReason.LOT_NOT_ACTIVE, f"lot {lot_id} is {lot.state}")
+    return lot
+
+
+def left_of(lot: Lot) -> int:
+    """How many units of a lot there are: what was minted and not burned."""
+    return lot.minted - lot.burned
 
 
 def live_lot_of(state: Reader, receipt_id: str) -> Lot | None:

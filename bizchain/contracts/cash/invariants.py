@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, FEE_TERMS, ISSUANCE, TRADE_INVOICE
 from bizchain.contracts.cash.queries import listing_of, read_leg, trade_fee, trial_balance
 from bizchain.contracts.cash.types import FEE_SCHEDULE, PLATFORM_FEES, FeeSchedule
+from bizchain.contracts.exits.types import ExitLeg
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
@@ -66,6 +67,9 @@ def escrow_is_backed(state: Reader) -> Sequence[Violation]:
         if row is not None and row.record.flow == "X2":
             leg = read_leg(row.leg)
             reserved[CASH.key(leg.payer, leg.currency)] += leg.amount
+        elif row is not None and row.record.flow == "X6":
+            charge = decode(ExitLeg, row.leg)
+            reserved[CASH.key(charge.payer, charge.currency)] += charge.fee
     for key, account in state.scan(CASH):
         reserved[key] -= account.reserved
     return [

@@ -46,7 +46,16 @@ from common.transfer.facts import CashFacts
 from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
 
-__all__ = ["LEGS", "OPERATIONS", "credit_cash", "pay_out_pot"]
+__all__ = [
+    "LEGS",
+    "OPERATIONS",
+    "check_charge",
+    "credit_cash",
+    "pay_fee",
+    "pay_out_pot",
+    "refund_charge",
+    "reserve_charge",
+]
 
 REFERENCE_CHARACTERS_MAX = 140
 AVAILABLE, RESERVED = AccountClass.AVAILABLE, AccountClass.RESERVED
@@ -235,6 +244,38 @@ def pay_out_pot(
     accounts = CLAIMABLE.of(party), AVAILABLE.of(party)
     entry = JournalEntry(*accounts, currency, amount, transfer_id.hex())
     context.emit("journal", currency, entry)
+
+
+# --- a fee alone, of a leg of another contract (flow X6) ----------------------------------------
+
+
+def check_charge(context: Context, payer: str, currency: str, fee: int) -> None:
+    """The payer has the fee free. Raises `Refused(INSUFFICIENT_FUNDS)`."""
+    _check_available(context, payer, currency, fee)
+
+
+def reserve_charge(
+    context: Context, transfer_id: bytes, payer: str, currency: str, fee: int
+) -> None:
+    """Move the fee to escrow."""
+    if fee:
+        _add(context, payer, currency, available=-fee, reserved=fee)
+        charge = CashLeg(payer, "", currency, fee, fee)
+        _journal_leg(context, transfer_id, charge, AVAILABLE.of(payer), RESERVED.of(payer), fee)
+
+
+def pay_fee(context: Context, transfer_id: bytes, payer: str, currency: str, fee: int) -> None:
+    """Pay the platform out of escrow."""
+    if fee:
+        settle_leg(context, transfer_id, CashLeg(payer, "", currency, fee, fee))
+
+
+def refund_charge(
+    context: Context, transfer_id: bytes, payer: str, currency: str, fee: int
+) -> None:
+    """Give the payer its money back."""
+    if fee:
+        release_leg(context, transfer_id, CashLeg(payer, "", currency, fee, fee))
 
 
 # --- parts --------------------------------------------------------------------------------------

@@ -91,7 +91,13 @@ OPERATIONS: Mapping[str, Rule[Any, Any]] = {
     "approve_policy": Rule(pb.ApprovePolicy, check_approve_policy, apply_approve_policy),
 }
 
-OFFICE_ABOUT_GOODS = ("approve_counter_report", "reject_counter_report", "confirm_loss")
+OFFICE_ABOUT_GOODS = (
+    "approve_counter_report",
+    "reject_counter_report",
+    "confirm_loss",
+    "approve_exit",
+    "reject_exit",
+)
 NEVER_GRADED = frozenset(
     {
         "claim_transfer",

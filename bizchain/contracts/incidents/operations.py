@@ -33,7 +33,7 @@ from bizchain.contracts.logistics.queries import (
     watched,
 )
 from bizchain.contracts.logistics.types import Head
-from bizchain.contracts.receipts.queries import receipt_of
+from bizchain.contracts.receipts.queries import check_unreserved, receipt_of
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -173,7 +173,10 @@ def apply_report_loss(context: Context, _: pb.ReportLoss, loss: Loss) -> None:
 
 
 def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
-    """The loss confirmed by an administrator of another firm, exactly as it was reported."""
+    """The loss confirmed by an administrator of another firm, exactly as it was reported.
+
+    Not while an open transfer splits, merges or lets out the goods: it ends, by its deadline.
+    """
     context.require_role(*LOSS_ACTORS["confirm"])
     receipt, _ = watched(context.state, operation.receipt_id)
     before = loss_of(context.state, receipt.receipt_id)
@@ -182,6 +185,12 @@ def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
     confirmed = _lost(before, "confirm")
     _check_other_firm(context, receipt, before.reported_by)
     _check_same_report(before.evidence_hash, operation.evidence_hash)
+    check_unreserved(context.state, receipt.receipt_id)
+    left = receipt.quantity - before.impaired
+    if before.quantity > left:
+        raise Refused(
+            BusinessReason.LOSS_EXCEEDS_GOODS, f"{before.quantity} of {left} are reported lost"
+        )
     if operation.quantity != before.quantity:
         raise Refused(BusinessReason.REPORT_MISMATCH, f"{before.quantity} are reported lost")
     return replace(

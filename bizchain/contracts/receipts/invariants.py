@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.types import (
     ROOTED_STATES,
     DeliveryState,
@@ -15,7 +15,7 @@ from bizchain.contracts.receipts.types import (
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
-from common.transfer.machine import TransferState, record_of
+from common.transfer.machine import OPEN_TRANSFER, TransferState, record_of
 
 __all__ = ["INVARIANTS"]
 
@@ -56,11 +56,15 @@ def deliveries_are_of_two(state: Reader) -> Sequence[Violation]:
 
 
 def receipts_are_as_agreed(state: Reader) -> Sequence[Violation]:
-    """B14: what a transfer reserved or tokenised is the receipt that its owner consented to."""
+    """B14: what a transfer reserved or tokenised is the receipt that its owner consented to.
+
+    Until it is let out: then it is whoever held all of its lot that the goods are handed to.
+    """
     broken: list[Violation] = []
     for _, receipt in state.scan(RECEIPT):
         row = record_of(state, receipt.transfer_id) if receipt.transfer_id else None
-        if row is None or row.record.flow != "X1" or not row.leg:
+        let_out = receipt.state in {ReceiptState.RELEASING, ReceiptState.DELIVERED}
+        if let_out or row is None or row.record.flow != "X1" or not row.leg:
             continue
         leg = decode(ReceiptLeg, row.leg)
         if (leg.receipt_id, leg.owner) != (receipt.receipt_id, receipt.owner):
@@ -69,8 +73,20 @@ def receipts_are_as_agreed(state: Reader) -> Sequence[Violation]:
     return broken
 
 
+def reservations_are_open(state: Reader) -> Sequence[Violation]:
+    """B8: what an X6 or X7 has reserved it lets go when it ends; a receipt there is TOKENISED."""
+    broken: list[Violation] = []
+    for key, row in state.scan(RESERVATION):
+        receipt = state.get(RECEIPT, RECEIPT.key(key[1:].decode()))
+        is_open = state.get(OPEN_TRANSFER, OPEN_TRANSFER.key(row.transfer_id)) is not None
+        if not is_open or (receipt is not None and receipt.state != ReceiptState.TOKENISED):
+            broken.append(Violation("B8", f"{key[1:].decode()} is reserved by what is not open"))
+    return broken
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "receipt reservations are live": reservations_are_live,
+    "receipts are reserved by open transfers": reservations_are_open,
     "deliveries are of two": deliveries_are_of_two,
     "receipts are as agreed": receipts_are_as_agreed,
 }

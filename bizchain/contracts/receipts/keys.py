@@ -1,11 +1,15 @@
-"""Where receipts are stored: `receipt/<receipt id>` and `delivery/<receipt id>`."""
+"""Where receipts are stored: `receipt/<receipt id>` and `delivery/<receipt id>`.
+
+Receipts, and names of receipts to be, that an open transfer has: `reservation/<receipt id>`.
+"""
 
 from __future__ import annotations
 
-from bizchain.contracts.receipts.types import Delivery, Receipt
+from bizchain.contracts.receipts.types import Delivery, Receipt, Reservation
 from common.ledger.state import Commitment, Table
 
-__all__ = ["DELIVERY", "RECEIPT"]
+__all__ = ["DELIVERY", "RECEIPT", "RESERVATION"]
 
 RECEIPT = Table(b"\x20", "receipt", Receipt, Commitment.TREE)
 DELIVERY = Table(b"\x56", "delivery", Delivery, Commitment.TREE)
+RESERVATION = Table(b"\x64", "receipt_reservation", Reservation, Commitment.TREE)

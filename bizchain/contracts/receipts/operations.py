@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
-from bizchain.contracts.receipts.queries import delivery_of, receipt_of
+from bizchain.contracts.receipts.queries import check_unreserved, delivery_of, receipt_of
 from bizchain.contracts.receipts.types import (
     ACTORS,
     DELIVERY_ACTORS,
@@ -52,6 +52,7 @@ def check_report_receipt(context: Context, operation: pb.ReportReceipt) -> Recei
     active_party(context.state, operation.owner)
     if receipt_of(context.state, operation.receipt_id) is not None:
         raise Refused(BusinessReason.RECEIPT_EXISTS, f"there is a receipt {operation.receipt_id}")
+    check_unreserved(context.state, operation.receipt_id)
     return Receipt(
         operation.receipt_id,
         ReceiptState.DRAFT.value,

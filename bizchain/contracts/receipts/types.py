@@ -19,6 +19,7 @@ __all__ = [
     "Receipt",
     "ReceiptLeg",
     "ReceiptState",
+    "Reservation",
 ]
 
 
@@ -30,6 +31,7 @@ class ReceiptState(enum.StrEnum):
     TOKENISED = "TOKENISED"
     RELEASING = "RELEASING"
     DELIVERED = "DELIVERED"
+    SUPERSEDED = "SUPERSEDED"
     REJECTED = "REJECTED"
     CANCELLED = "CANCELLED"
 
@@ -40,10 +42,12 @@ TRANSITIONS: Mapping[tuple[ReceiptState, str], ReceiptState] = {
     (ReceiptState.ISSUED, "cancel"): ReceiptState.CANCELLED,
     (ReceiptState.ISSUED, "tokenise"): ReceiptState.TOKENISED,
     (ReceiptState.TOKENISED, "release"): ReceiptState.RELEASING,
+    (ReceiptState.TOKENISED, "split_whole"): ReceiptState.SUPERSEDED,
+    (ReceiptState.TOKENISED, "merge"): ReceiptState.SUPERSEDED,
     (ReceiptState.RELEASING, "deliver"): ReceiptState.DELIVERED,
 }
-"""(state, what is done) -> state. Nothing else is possible. To tokenise is what a leg does; nothing
-releases yet, so that nothing is delivered yet."""
+"""(state, what is done) -> state. Nothing else is possible. To tokenise, to release, to split
+whole and to merge is what legs do (flows X1, X6 and X7)."""
 
 ACTORS: Actors = {
     "issue": ("administrator",),
@@ -51,11 +55,20 @@ ACTORS: Actors = {
     "cancel": (".owner",),
     "tokenise": (BY_TRANSFER,),
     "release": (BY_TRANSFER,),
+    "split_whole": (BY_TRANSFER,),
+    "merge": (BY_TRANSFER,),
     "deliver": (".owner",),
 }
 """Who does it. The owner delivers: it signs for what the warehouse hands out."""
 
-ROOTED_STATES = frozenset({ReceiptState.TOKENISED, ReceiptState.RELEASING, ReceiptState.DELIVERED})
+ROOTED_STATES = frozenset(
+    {
+        ReceiptState.TOKENISED,
+        ReceiptState.RELEASING,
+        ReceiptState.DELIVERED,
+        ReceiptState.SUPERSEDED,
+    }
+)
 """States of a receipt that a settled transfer tokenised, once and for all."""
 
 
@@ -119,3 +132,9 @@ class ReceiptLeg(Canonical, frozen=True):
 
     receipt_id: str
     owner: str
+
+
+class Reservation(Canonical, frozen=True):
+    """The open transfer that lets a tokenised receipt out, splits or merges it, or makes it."""
+
+    transfer_id: bytes

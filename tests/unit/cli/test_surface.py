@@ -49,6 +49,7 @@ NOUNS = {
         "export",
     },
     "delivery": {"propose", "accept", "decline", "show"},
+    "exit": {"request", "approve", "reject", "withdraw", "show"},
     "event": {"check", "post", "judge", "show", "list"},
     "governance": {"propose", "vote", "close", "show", "list", "in-force", "history"},
     "handover": {"propose", "accept", "decline", "show"},

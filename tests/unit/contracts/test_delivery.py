@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from bizchain.chain import CHAIN
+from bizchain.contracts.exits.operations import settle_leg as settle_exit
 from bizchain.contracts.receipts.keys import DELIVERY
 from bizchain.contracts.receipts.operations import LEGS, OPERATIONS
 from bizchain.contracts.receipts.queries import delivery_of
@@ -68,13 +70,14 @@ def test_nothing_is_delivered_that_was_not_let_out(state: ReceiptState) -> None:
     assert deliver(pair, RECEIPT) is refused
 
 
-def test_nothing_lets_goods_out_yet() -> None:
-    """Of all that can be done to a receipt, no operation and no leg takes the step `release`."""
+def test_only_the_way_out_of_the_asset_chain_lets_goods_out() -> None:
+    """Of all that can be done to a receipt, only the leg of flow X6 takes the step `release`."""
     assert [state for (state, step) in TRANSITIONS if step == "deliver"] == [ReceiptState.RELEASING]
     assert [state for (state, step) in TRANSITIONS if step == "release"] == [ReceiptState.TOKENISED]
     reached = [to for to in TRANSITIONS.values() if to is ReceiptState.RELEASING]
     assert len(reached) == 1
     assert not [name for name in (*OPERATIONS, *LEGS) if "release" in name or name == "X6"]
+    assert CHAIN.legs["X6"].settle is settle_exit
 
 
 @pytest.mark.parametrize("state", list(DeliveryState))

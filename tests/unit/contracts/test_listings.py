@@ -173,8 +173,10 @@ def test_a_seller_whose_grade_no_longer_opens_trades_sells_nothing(pair: Pair) -
 def with_title(pair: Pair, leg: Any, cash: Any = None) -> Agreement:
     """A purchase with another title leg, or another cash leg, in its own terms."""
     deal = purchase(pair)
-    decider = Leg(encode(leg), deal.decider.salt, deal.decider.owner)
-    follower = Leg(encode(cash), deal.follower.salt, deal.follower.owner) if cash else deal.follower
+    decider = Leg(encode(leg), deal.decider.salt, deal.decider.owners)
+    follower = (
+        Leg(encode(cash), deal.follower.salt, deal.follower.owners) if cash else deal.follower
+    )
     terms = replace(
         deal.terms,
         decider_leg_hash=leg_hash(decider.value, decider.salt),

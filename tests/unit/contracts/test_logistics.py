@@ -149,7 +149,10 @@ def test_events_are_of_the_warehouse_and_of_whoever_has_the_goods(pair: Pair) ->
 def test_goods_are_watched_while_they_are_there(state: ReceiptState) -> None:
     pair = furnished()
     logistics.change_receipt(pair, ISSUED, state=state.value)
-    gone = {ReceiptState.REJECTED, ReceiptState.CANCELLED, ReceiptState.DELIVERED}
+    gone = {
+        ReceiptState.REJECTED, ReceiptState.CANCELLED, ReceiptState.DELIVERED,
+        ReceiptState.SUPERSEDED,
+    }  # fmt: skip
     refused = BusinessReason.WRONG_STATE if state in gone else None
     assert post(pair, ISSUED) is refused
 

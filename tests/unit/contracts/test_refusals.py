@@ -23,7 +23,7 @@ from common.governance.types import Proposal
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import CommitTransfer, ReserveTransfer
 from relay.agreement import Agreement, Issue, agree_on_issue
-from tests.kit import authority, listed, logistics, papers
+from tests.kit import authority, exits, listed, logistics, papers
 from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
@@ -299,6 +299,7 @@ def _(pair: Pair) -> Reason | None:
 
 EXAMPLES.update(logistics.REFUSALS)
 EXAMPLES.update(listed.REFUSALS)
+EXAMPLES.update(exits.REFUSALS)
 
 
 # --- the asset chain ----------------------------------------------------------------------------

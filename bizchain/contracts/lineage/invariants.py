@@ -1,0 +1,62 @@
+"""What must always hold of the lineage of receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
+from bizchain.contracts.lineage.queries import depth_of
+from bizchain.contracts.lineage.types import RecastLeg
+from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.queries import receipt_of
+from bizchain.contracts.receipts.types import Receipt
+from common.encoding import decode
+from common.ledger.chain import Invariant, Violation
+from common.ledger.lineage import DEPTH_MAX, Lineage
+from common.ledger.state import Reader
+from common.transfer.machine import TransferState, record_of
+
+__all__ = ["INVARIANTS"]
+
+
+def lineage_is_of_transfers(state: Reader) -> Sequence[Violation]:
+    """B4: a receipt with parents is a child of a settled X7, of exactly these; and the reverse."""
+    children = {key[1:].decode(): row for key, row in state.scan(LINEAGE)}
+    stored = {key[1:].decode() for key, _ in state.scan(STORAGE)}
+    broken = [
+        Violation("B4", f"{receipt_id} has a lineage or a storage, not both")
+        for receipt_id in sorted(children.keys() ^ stored)
+    ]
+    for receipt_id, lineage in sorted(children.items()):
+        receipt = receipt_of(state, receipt_id)
+        if receipt is None or not _is_made(state, receipt, lineage):
+            broken.append(Violation("B4", f"receipt {receipt_id} is not what its transfer made"))
+    for _, receipt in state.scan(RECEIPT):
+        if receipt.receipt_id not in children and _flow(state, receipt) == "X7":
+            broken.append(Violation("B4", f"receipt {receipt.receipt_id} has lost its lineage"))
+    return broken
+
+
+def _flow(state: Reader, receipt: Receipt) -> str:
+    row = record_of(state, receipt.transfer_id) if receipt.transfer_id else None
+    return "" if row is None else row.record.flow
+
+
+def _is_made(state: Reader, receipt: Receipt, lineage: Lineage) -> bool:
+    row = record_of(state, lineage.transfer_id)
+    if row is None or (row.record.flow, row.record.state) != ("X7", TransferState.SETTLED):
+        return False
+    leg = decode(RecastLeg, row.leg)
+    depth = 1 + max(depth_of(state, parent) for parent in leg.parents)
+    named = [one.quantity for one in leg.children if one.receipt_id == receipt.receipt_id]
+    return (
+        receipt.transfer_id == lineage.transfer_id
+        and (lineage.parents, lineage.depth) == (leg.parents, depth)
+        and depth <= DEPTH_MAX
+        and len(named) == 1
+        and 0 < receipt.quantity <= named[0]
+        and all(receipt_of(state, parent) is not None for parent in leg.parents)
+    )
+
+
+INVARIANTS: Mapping[str, Invariant] = {"receipt lineage is of transfers": lineage_is_of_transfers}

@@ -1,0 +1,288 @@
+"""Flow X7: units of a lot become other lots, receipts with them; nothing appears or disappears."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assetchain.contracts.holdings.queries import holding_of
+from assetchain.contracts.lineage.queries import lineage_of
+from assetchain.contracts.lots.queries import left_of, lot_of
+from assetchain.contracts.lots.types import Lot
+from assetchain.reasons import AssetReason
+from assetchain.v1.operation_pb2 import MoveTitle
+from bizchain.contracts.lineage.queries import stored_since
+from bizchain.contracts.receipts.queries import reserving_transfer
+from bizchain.reasons import BusinessReason
+from common.errors import CommonReason, Reason, TransferReason
+from common.ledger.lineage import CHILDREN_MAX, DEPTH_MAX, PARENTS_MAX, Part
+from common.transfer.machine import TransferState
+from common.transfer.terms import Mode
+from relay.agreement import Agreement
+from tests.kit import logistics
+from tests.kit.exits import DAY_MS, approved_exit, judged, leave, part, recast
+from tests.kit.logistics import confirm_loss, report_loss
+from tests.kit.pair import RECEIPT_UNITS, Pair, furnished
+
+PARENT = ("receipt-alice", "lot-alice")
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return furnished()
+
+
+def split(pair: Pair, *quantities: int, parent: tuple[str, str] = PARENT, **changed: Any) -> Any:
+    """Children part-1, part-2, ... of alice's lot."""
+    children = [part(f"part-{number}", units) for number, units in enumerate(quantities, 1)]
+    return recast(pair, changed.pop("owner", "alice"), [parent], children, **changed)
+
+
+def lot(pair: Pair, lot_id: str) -> Lot:
+    found = lot_of(pair.asset.ledger.state, lot_id)
+    assert found is not None
+    return found
+
+
+def decided(pair: Pair, deal: Agreement) -> Reason | None:
+    assert pair.reserve(deal) is None
+    pair.carry()
+    return pair.decide(deal)
+
+
+def issued(pair: Pair, name: str, quantity: int = 500) -> tuple[str, str]:
+    """One more lot of alice's, on a receipt of its own."""
+    pair.receipt(f"receipt-{name}", "alice", quantity)
+    pair.carry()
+    pair.complete(pair.issue(f"receipt-{name}", f"lot-{name}"))
+    return f"receipt-{name}", f"lot-{name}"
+
+
+# --- split --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
+def test_children_and_remainder_are_the_parent_exactly(pair: Pair, mode: str) -> None:
+    before = pair.receipt_of("receipt-alice")
+    pair.complete(split(pair, 300, 200, mode=mode))
+    state = pair.asset.ledger.state
+    for number, units in ((1, 300), (2, 200)):
+        child = lot(pair, f"lot-part-{number}")
+        assert (child.state, child.minted, child.burned) == ("ACTIVE", units, 0)
+        assert holding_of(state, "alice", child.lot_id).free == units
+        receipt = pair.receipt_of(f"receipt-part-{number}")
+        assert (receipt.state, receipt.owner, receipt.quantity) == ("TOKENISED", "alice", units)
+        assert (receipt.place, receipt.quality) == (before.place, before.quality)
+        lineage = lineage_of(state, child.lot_id)
+        assert lineage is not None
+        assert (lineage.parents, lineage.depth) == (("lot-alice",), 1)
+    assert left_of(lot(pair, "lot-alice")) == 500 == pair.receipt_of("receipt-alice").quantity
+    assert lot(pair, "lot-alice").state == "ACTIVE"
+    assert holding_of(state, "alice", "lot-alice").free == 500
+    judged(pair)
+
+
+@pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
+def test_a_parent_of_which_nothing_is_left_does_not_live_on(pair: Pair, mode: str) -> None:
+    pair.complete(split(pair, 400, 600, mode=mode))
+    assert lot(pair, "lot-alice").state == "BURNED"
+    assert pair.receipt_of("receipt-alice").state == "SUPERSEDED"
+    assert pair.reserve(split(pair, 1)) is BusinessReason.WRONG_STATE
+    judged(pair)
+
+
+def test_a_part_leaves_though_others_hold_the_rest(pair: Pair) -> None:
+    """Bob bought a part: he carves it out and takes its goods, and asks nobody else."""
+    move = MoveTitle(lot_id="lot-alice", receiver="bob", quantity=250, reference="sold")
+    assert pair.asset.do("alice", move_title=move) is None
+    pair.complete(split(pair, 250, owner="bob"))
+    approved_exit(pair, "receipt-part-1", "bob")
+    pair.carry()
+    pair.complete(leave(pair, "receipt-part-1", "lot-part-1", "bob"))
+    assert pair.receipt_of("receipt-part-1").state == "RELEASING"
+    assert holding_of(pair.asset.ledger.state, "alice", "lot-alice").free == 750
+    judged(pair)
+
+
+def test_a_split_of_more_than_is_free_is_refused(pair: Pair) -> None:
+    assert pair.reserve(split(pair, RECEIPT_UNITS + 1)) is BusinessReason.NOT_COVERED
+    move = MoveTitle(lot_id="lot-alice", receiver="bob", quantity=600, reference="sold")
+    assert pair.asset.do("alice", move_title=move) is None
+    for owner, units in (("alice", 401), ("bob", 601), ("carol", 1)):
+        refused = decided(pair.twin(), split(pair, units, owner=owner))
+        assert refused is AssetReason.INSUFFICIENT_UNITS
+
+
+def test_children_that_exist_are_refused(pair: Pair) -> None:
+    taken_receipt = recast(pair, "alice", [PARENT], [part("bob", 1)])
+    assert pair.reserve(taken_receipt) is BusinessReason.RECEIPT_EXISTS
+    pair.complete(split(pair, 10))
+    assert pair.reserve(split(pair, 10)) is BusinessReason.RECEIPT_EXISTS
+    taken_lot = recast(pair, "alice", [PARENT], [Part("receipt-new", "lot-bob", 1)])
+    assert decided(pair, taken_lot) is AssetReason.LOT_EXISTS
+
+
+@pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
+def test_what_expires_leaves_everything_as_it_was(pair: Pair, mode: str) -> None:
+    deal = split(pair, 300, 700, mode=mode)
+    assert pair.reserve(deal) is None
+    assert pair.reserve(split(pair, 1)) is BusinessReason.RECEIPT_RESERVED
+    pair.carry()
+    if mode == Mode.TWO_STEP:
+        assert pair.reserve(deal, pair.asset) is None
+        judged(pair)
+    pair.advance(100_000)
+    assert pair.expire(deal) is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    assert pair.states(deal) == (TransferState.RELEASED, TransferState.ABORTED)
+    state = pair.asset.ledger.state
+    assert lot_of(state, "lot-part-1") is None
+    assert holding_of(state, "alice", "lot-alice").free == RECEIPT_UNITS
+    assert not reserving_transfer(pair.business.ledger.state, "receipt-part-1")
+    judged(pair)
+    pair.complete(split(pair, 300, 700))
+
+
+def test_the_audit_is_right_between_the_decision_and_its_settlement(pair: Pair) -> None:
+    for quantities in ((300, 200), (400, 600)):
+        twin = pair.twin()
+        assert decided(twin, split(twin, *quantities)) is None
+        judged(twin)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        ("lot", "lot-alice"), ("receipt", "receipt-alice"), ("party", "alice"),
+        ("receipt", "receipt-part-1"), ("lot", "lot-part-1"),
+    ],
+)  # fmt: skip
+def test_a_freeze_refuses_a_split(pair: Pair, subject: tuple[str, str]) -> None:
+    deal = split(pair, 10)
+    assert pair.reserve(deal) is None
+    pair.hold(*subject)
+    pair.carry()
+    assert pair.decide(deal) is TransferReason.SUBJECT_HELD
+
+
+def test_the_warehouse_that_keeps_the_goods_consents_and_no_other(pair: Pair) -> None:
+    other = split(pair, 10, warehouse="bank")
+    assert pair.reserve(other) is BusinessReason.NOT_THE_WAREHOUSE
+    deal = split(pair, 10)
+    operation = pair.reservation(deal)
+    del operation.consents[:]
+    assert pair.business.do(reserve_transfer=operation) is TransferReason.CONSENT_MISSING
+
+
+def test_goods_of_which_something_is_lost_are_not_split(pair: Pair) -> None:
+    assert report_loss(pair, "receipt-alice", 5) is None
+    assert confirm_loss(pair, "receipt-alice", 5) is None
+    assert pair.reserve(split(pair, 10)) is BusinessReason.RECEIPT_IMPAIRED
+
+
+def test_no_loss_is_confirmed_while_the_goods_are_being_split(pair: Pair) -> None:
+    """Nor one of goods that were carved out since it was reported."""
+    assert report_loss(pair, "receipt-alice", 600) is None
+    deal = split(pair, 500)
+    assert pair.reserve(deal) is None
+    assert confirm_loss(pair, "receipt-alice", 600) is BusinessReason.RECEIPT_RESERVED
+    pair.carry()
+    assert pair.decide(deal) is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    assert confirm_loss(pair, "receipt-alice", 600) is BusinessReason.LOSS_EXCEEDS_GOODS
+
+
+def test_a_split_has_at_most_so_many_children(pair: Pair) -> None:
+    most = [1] * CHILDREN_MAX
+    assert pair.reserve(split(pair, *most, 1)) is CommonReason.INVALID_ARGUMENT
+    assert pair.reserve(split(pair, 0)) is CommonReason.AMOUNT_OUT_OF_RANGE
+    assert pair.reserve(split(pair)) is CommonReason.INVALID_ARGUMENT
+    pair.complete(split(pair, *most))
+    judged(pair)
+
+
+def test_what_is_made_of_what_was_made_is_at_most_so_deep(pair: Pair) -> None:
+    parent = PARENT
+    for number in range(DEPTH_MAX):
+        child = part(f"deep-{number}", 500 - number)
+        pair.complete(recast(pair, "alice", [parent], [child]))
+        parent = (child.receipt_id, child.lot_id)
+    deeper = recast(pair, "alice", [parent], [part("deeper", 1)])
+    assert pair.reserve(deeper) is BusinessReason.TOO_DEEP
+    judged(pair)
+
+
+# --- merge --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
+def test_several_lots_become_one(pair: Pair, mode: str) -> None:
+    parents = [PARENT, issued(pair, "more")]
+    pair.complete(recast(pair, "alice", parents, [part("all", RECEIPT_UNITS + 500)], mode=mode))
+    for receipt_id, lot_id in parents:
+        assert pair.receipt_of(receipt_id).state == "SUPERSEDED"
+        assert lot(pair, lot_id).state == "BURNED"
+    assert lot(pair, "lot-all").minted == RECEIPT_UNITS + 500
+    assert pair.receipt_of("receipt-all").state == "TOKENISED"
+    lineage = lineage_of(pair.asset.ledger.state, "lot-all")
+    assert lineage is not None
+    assert lineage.parents == ("lot-alice", "lot-more")
+    judged(pair)
+
+
+@pytest.mark.parametrize("changed", ["goods_code", "quality", "place", "warehouse"])
+def test_receipts_that_are_not_alike_are_not_merged(pair: Pair, changed: str) -> None:
+    parents = [PARENT, issued(pair, "more")]
+    value = "720851" if changed == "goods_code" else "bank"
+    logistics.change_receipt(pair, "receipt-more", **{changed: value})
+    deal = recast(pair, "alice", parents, [part("all", RECEIPT_UNITS + 500)])
+    expected = (
+        BusinessReason.NOT_THE_WAREHOUSE if changed == "warehouse" else (BusinessReason.NOT_ALIKE)
+    )
+    assert pair.reserve(deal) is expected
+
+
+@pytest.mark.parametrize("units", [-1, 1])
+def test_a_merge_is_of_all_there_is(pair: Pair, units: int) -> None:
+    parents = [PARENT, issued(pair, "more")]
+    deal = recast(pair, "alice", parents, [part("all", RECEIPT_UNITS + 500 + units)])
+    assert pair.reserve(deal) is BusinessReason.NOT_COVERED
+
+
+def test_a_merge_of_units_of_others_is_refused(pair: Pair) -> None:
+    parents = [PARENT, issued(pair, "more")]
+    move = MoveTitle(lot_id="lot-more", receiver="bob", quantity=1, reference="sold")
+    assert pair.asset.do("alice", move_title=move) is None
+    deal = recast(pair, "alice", parents, [part("all", RECEIPT_UNITS + 500)])
+    assert decided(pair, deal) is AssetReason.INSUFFICIENT_UNITS
+
+
+def test_several_become_one_and_each_is_named_once(pair: Pair) -> None:
+    more = issued(pair, "more")
+    two = [part("one", 700), part("two", 800)]
+    for parents, children in (
+        ([PARENT, more], two),
+        ([PARENT, PARENT], [part("all", 2 * RECEIPT_UNITS)]),
+        ([PARENT], [part("twice", 1), part("twice", 1)]),
+        ([], [part("all", 1)]),
+        ([(f"receipt-{i}", f"lot-{i}") for i in range(PARENTS_MAX + 1)], [part("all", 1)]),
+    ):
+        deal = recast(pair, "alice", parents, children)
+        assert pair.reserve(deal) is CommonReason.INVALID_ARGUMENT
+
+
+def test_goods_are_stored_since_the_oldest_of_them_came(pair: Pair) -> None:
+    came = pair.receipt_of("receipt-alice").reported_unix_ms
+    pair.advance(3 * DAY_MS)
+    pair.fresh()
+    parents = [issued(pair, "more"), PARENT]
+    pair.complete(recast(pair, "alice", parents, [part("all", RECEIPT_UNITS + 500)]))
+    pair.complete(recast(pair, "alice", [("receipt-all", "lot-all")], [part("some", 10)]))
+    for name in ("all", "some"):
+        receipt = pair.receipt_of(f"receipt-{name}")
+        assert stored_since(pair.business.ledger.state, receipt) == came
+        assert receipt.reported_unix_ms > came
+    judged(pair)
