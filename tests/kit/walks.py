@@ -14,6 +14,7 @@ from bizchain.contracts.authority.queries import change_of
 from bizchain.contracts.incidents.queries import case_of, loss_of
 from bizchain.contracts.invoices.queries import invoice_of, state_of
 from bizchain.contracts.logistics.queries import handover_of
+from bizchain.contracts.parties.operations import HOLDING_AUTHORITIES
 from bizchain.contracts.receipts.queries import delivery_of
 from bizchain.v1 import operation_pb2 as pb
 from common.errors import CommonReason, Reason
@@ -28,7 +29,7 @@ from common.ledger.holds import holds_of
 from common.ledger.identity import party_of
 from common.transfer.machine import TransferState
 from common.v1.governance_pb2 import CloseProposal
-from tests.kit import authority, logistics, papers
+from tests.kit import authority, cast, logistics, papers
 from tests.kit.council import MEMBERS, Council, member_signature
 from tests.kit.pair import Pair, furnished
 from tests.kit.papers import LINES, Papers, key_data
@@ -339,10 +340,16 @@ HOLDS = Walk(
 
 
 def _own(pair: Pair, by: str, **kind: Any) -> Reason | None:
-    """Another authority's hold of the same number is another hold: this one must not be touched."""
+    """Another authority's hold of the same number is another hold, and this one is not touched.
+
+    Whoever is no authority at all places none.
+    """
     before = hold_state(pair)
     refused = pair.business.do(by, **kind)
     if by != "regulator" and refused is None:
+        roles = cast.ROLES.get(by.partition(":")[0], ())
+        assert set(roles) & set(HOLDING_AUTHORITIES), f"{by} holds"
+        assert "order_freeze" not in kind, f"{by} is no regulator"
         assert hold_state(pair) == before
         return CommonReason.NOT_FOUND
     return refused
