@@ -6,20 +6,31 @@ what can be done, by anyone of `EVERYONE`; each takes one of some steps of the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from bizchain.contracts.authority.queries import change_of
 from bizchain.contracts.incidents.queries import case_of, loss_of
 from bizchain.contracts.invoices.queries import invoice_of, state_of
 from bizchain.contracts.logistics.queries import handover_of
+from bizchain.contracts.parties.operations import HOLDING_AUTHORITIES
 from bizchain.contracts.receipts.queries import delivery_of
 from bizchain.v1 import operation_pb2 as pb
 from common.errors import CommonReason, Reason
+from common.governance.types import (
+    Ballot,
+    Proposal,
+    ballot_of,
+    proposal_digest,
+    proposal_id_of,
+)
 from common.ledger.holds import holds_of
 from common.ledger.identity import party_of
 from common.transfer.machine import TransferState
-from tests.kit import authority, logistics, papers
+from common.v1.governance_pb2 import CloseProposal
+from tests.kit import authority, cast, logistics, papers
+from tests.kit.council import MEMBERS, Council, member_signature
 from tests.kit.pair import Pair, furnished
 from tests.kit.papers import LINES, Papers, key_data
 
@@ -44,6 +55,7 @@ class Walk(NamedTuple):
     acts: Mapping[tuple[str, ...], Act]
     people: Mapping[str, frozenset[str]]
     detail: Callable[[Pair], Hashable] = lambda _: None
+    signers: Sequence[str] = EVERYONE
 
 
 def does(kind: str, operation: Any) -> Act:
@@ -328,17 +340,94 @@ HOLDS = Walk(
 
 
 def _own(pair: Pair, by: str, **kind: Any) -> Reason | None:
-    """Another authority's hold of the same number is another hold: this one must not be touched."""
+    """Another authority's hold of the same number is another hold, and this one is not touched.
+
+    Whoever is no authority at all places none.
+    """
     before = hold_state(pair)
     refused = pair.business.do(by, **kind)
     if by != "regulator" and refused is None:
+        roles = cast.ROLES.get(by.partition(":")[0], ())
+        assert set(roles) & set(HOLDING_AUTHORITIES), f"{by} holds"
+        assert "order_freeze" not in kind, f"{by} is no regulator"
         assert hold_state(pair) == before
         return CommonReason.NOT_FOUND
     return refused
 
 
+@cache
+def put_to_the_vote() -> Proposal:
+    """The bank's, for every world in which it may be proposed."""
+    council = Council.new()
+    return council.proposal("parameter", "deadline_min_ms", value=5_000)
+
+
+def ballot(pair: Pair) -> Ballot | None:
+    proposal_id = proposal_id_of(pair.business.chain_id, put_to_the_vote())
+    return ballot_of(pair.business.ledger.state, proposal_id)
+
+
+def ballot_state(pair: Pair) -> str:
+    found = ballot(pair)
+    return "" if found is None else found.state
+
+
+def ballot_detail(pair: Pair) -> Hashable:
+    found = ballot(pair)
+    return None if found is None else tuple(sorted(vote.approve for vote in found.votes))
+
+
+def _counted(pair: Pair, **kind: Any) -> Reason | None:
+    """Whoever says the same again is answered as before, and nothing happens."""
+    before = ballot(pair)
+    refused = pair.business.do(**kind)
+    return refused if refused or ballot(pair) != before else CommonReason.ALREADY_LINKED
+
+
+def propose(pair: Pair, by: str) -> Reason | None:
+    operation = Council(pair).propose_operation(put_to_the_vote())
+    digest = proposal_digest(proposal_id_of(pair.business.chain_id, put_to_the_vote()))
+    operation.signature.CopyFrom(member_signature(by, digest))
+    return _counted(pair, propose_change=operation)
+
+
+def voting(*, approve: bool) -> Act:
+    def act(pair: Pair, by: str) -> Reason | None:
+        operation = Council(pair).vote_operation(put_to_the_vote(), by, approve=approve)
+        return _counted(pair, vote_on_change=operation)
+
+    return act
+
+
+def close(pair: Pair, by: str) -> Reason | None:
+    """By nobody in particular, once the deadline has passed."""
+    del by
+    pair.advance_to(put_to_the_vote().deadline_unix_ms)
+    proposal_id = proposal_id_of(pair.business.chain_id, put_to_the_vote())
+    return _counted(pair, close_proposal=CloseProposal(proposal_id=proposal_id))
+
+
+GOVERNANCE = Walk(
+    lambda: Council.new().pair,
+    ballot_state,
+    {
+        ("propose",): propose,
+        ("vote", "accept", "fail"): voting(approve=True),
+        ("accept", "vote", "fail"): voting(approve=False),
+        ("expire",): close,
+    },
+    {
+        **people(member="bank", _voters=" ".join(MEMBERS)),
+        "(anyone)": frozenset({*MEMBERS, "observer", "stranger"}),
+    },
+    ballot_detail,
+    (*MEMBERS, "observer", "stranger"),
+)
+
+
 WALKS: Mapping[str, Walk] = {
     "authority": AUTHORITY,
+    "governance": GOVERNANCE,
     "holds": HOLDS,
     "incidents case": CASES,
     "incidents loss": LOSSES,
