@@ -267,7 +267,7 @@ def container_of_nothing(pair: Pair) -> None:
 TAMPERINGS: dict[str, Tampering] = {
     "receipt delivered by nobody": Tampering(delivered_by_nobody, "B14", "0 taken, 1 delivered"),
     "receipt delivered outside any flow": Tampering(
-        delivered_without_a_transfer, "B8", "receipt-carol"
+        delivered_without_a_transfer, "B14", "0 exits used, 1 let out"
     ),
     "tokenised receipt of another owner": Tampering(
         books(RECEIPT, "receipt-alice", owner="bob"), "B14", "receipt-alice"

@@ -22,6 +22,7 @@ from assetchain.contracts.listings.queries import (
     sale_amount,
 )
 from assetchain.contracts.listings.types import (
+    ACTORS,
     Limits,
     ListedTitleLeg,
     Listing,
@@ -39,6 +40,7 @@ from common.deadline import expired, lies_within
 from common.encoding import decode
 from common.errors import CommonReason, Refused
 from common.ledger import lightclient
+from common.ledger.actors import is_named
 from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.grades import GRADES
 from common.ledger.holds import check_free
@@ -112,7 +114,7 @@ def apply_list_lot(context: Context, _: pb.ListLot, listing: Listing) -> None:
 def check_cancel_listing(context: Context, operation: pb.CancelListing) -> Listing:
     """Of the sender's own, while it is open."""
     listing = _known(context, operation.listing_id)
-    if listing.seller != context.sender:
+    if not is_named(context.sender, listing, ACTORS[Step.CANCEL]):
         message = f"listing {listing.listing_id} is not {context.sender}'s"
         raise Refused(AssetReason.NOT_THE_SELLER, message)
     return replace(listing, state=next_state(listing, Step.CANCEL).value)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 from assetchain.contracts.holdings.types import TitleLeg
 from common.encoding import Canonical
+from common.ledger.actors import BY_ANYONE, BY_RULE, BY_TRANSFER, Actors
 
 __all__ = [
+    "ACTORS",
     "TRANSITIONS",
     "Disclosure",
     "Limits",
@@ -59,6 +61,16 @@ TRANSITIONS: Mapping[tuple[ListingState, Step], ListingState] = {
     (_L.EXPIRED, _S.RELEASE): _L.EXPIRED,
 }
 """(state, what happens) -> state. What was reserved before the end still settles or goes back."""
+
+ACTORS: Actors = {
+    _S.RESERVE: (BY_TRANSFER,),
+    _S.SETTLE: (BY_TRANSFER,),
+    _S.SELL_OUT: (BY_TRANSFER,),
+    _S.RELEASE: (BY_TRANSFER,),
+    _S.CANCEL: (".seller", BY_RULE),
+    _S.EXPIRE: (BY_ANYONE,),
+}
+"""Who does it. The rule that cancels is the closing of the seller."""
 
 
 class Limits(Canonical, frozen=True):

@@ -11,6 +11,7 @@ from bizchain.contracts.cash.operations import check_charge, pay_fee, refund_cha
 from bizchain.contracts.exits.keys import EXIT_REQUEST, EXIT_TERMS
 from bizchain.contracts.exits.queries import request_of, storage_fee
 from bizchain.contracts.exits.types import (
+    EXIT_ACTORS,
     EXIT_TRANSITIONS,
     ExitLeg,
     ExitRequest,
@@ -96,7 +97,7 @@ def apply_exit(
 
 
 def _judged(context: Context, operation: pb.ApproveExit | pb.RejectExit, what: str) -> ExitRequest:
-    context.require_role("administrator")
+    context.require_role(*EXIT_ACTORS[what])
     request = _asked(context, operation.receipt_id, operation.holder)
     if context.sender == request.holder:
         raise Refused(BusinessReason.OWN_FIRM, "nobody judges an exit of their own")

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from common.encoding import Canonical
+from common.ledger.actors import BY_TRANSFER, Actors
 
 __all__ = [
+    "EXIT_ACTORS",
     "EXIT_TRANSITIONS",
     "ExitLeg",
     "ExitRequest",
@@ -36,6 +38,14 @@ EXIT_TRANSITIONS: Mapping[tuple[ExitState, str], ExitState] = {
     (ExitState.APPROVED, "use"): ExitState.USED,
 }
 """(state, what is done) -> state. Nothing else is possible. To use is what a leg does (flow X6)."""
+
+EXIT_ACTORS: Actors = {
+    "approve": ("administrator",),
+    "reject": ("administrator",),
+    "withdraw": (".holder",),
+    "use": (BY_TRANSFER,),
+}
+"""Who does it; an administrator is of another firm than the holder."""
 
 
 class ExitRequest(Canonical, frozen=True):
