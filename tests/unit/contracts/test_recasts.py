@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.lineage.queries import lineage_of
+from assetchain.contracts.lots.keys import LOT
 from assetchain.contracts.lots.queries import left_of, lot_of
 from assetchain.contracts.lots.types import Lot
 from assetchain.reasons import AssetReason
@@ -15,6 +17,7 @@ from assetchain.v1.operation_pb2 import MoveTitle
 from bizchain.contracts.lineage.queries import stored_since
 from bizchain.contracts.receipts.queries import reserving_transfer
 from bizchain.reasons import BusinessReason
+from bizchain.v1.operation_pb2 import ReportReceipt
 from common.errors import CommonReason, Reason, TransferReason
 from common.ledger.lineage import CHILDREN_MAX, DEPTH_MAX, PARENTS_MAX, Part
 from common.transfer.machine import TransferState
@@ -121,6 +124,28 @@ def test_children_that_exist_are_refused(pair: Pair) -> None:
     assert pair.reserve(split(pair, 10)) is BusinessReason.RECEIPT_EXISTS
     taken_lot = recast(pair, "alice", [PARENT], [Part("receipt-new", "lot-bob", 1)])
     assert decided(pair, taken_lot) is AssetReason.LOT_EXISTS
+
+
+def test_no_warehouse_reports_goods_under_a_name_that_is_to_be_a_childs(pair: Pair) -> None:
+    assert pair.reserve(split(pair, 10)) is None
+    report = ReportReceipt(
+        receipt_id="receipt-part-1", owner="bob", goods_code="720839", quantity=1, unit="GRM",
+        quality="S235JR", place="hall 4",
+    )  # fmt: skip
+    refused = pair.business.do("warehouse", report_receipt=report)
+    assert refused is BusinessReason.RECEIPT_RESERVED
+
+
+@pytest.mark.parametrize(
+    "changed", [{"burned": 1}, {"goods_code": "720851"}, {"unit": "H87"}, {"receipt_id": "other"}]
+)
+def test_a_lot_that_does_not_agree_with_its_receipt_is_not_split(
+    pair: Pair, changed: dict[str, Any]
+) -> None:
+    forged = replace(lot(pair, "lot-alice"), **changed)
+    pair.asset.ledger.state.put(LOT, LOT.key("lot-alice"), forged)
+    pair.asset.block()
+    assert decided(pair, split(pair, 10)) is AssetReason.FACTS_MISMATCH
 
 
 @pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
