@@ -12,4 +12,4 @@ __all__ = ["DELIVERY", "RECEIPT", "RESERVATION"]
 
 RECEIPT = Table(b"\x20", "receipt", Receipt, Commitment.TREE)
 DELIVERY = Table(b"\x56", "delivery", Delivery, Commitment.TREE)
-RESERVATION = Table(b"\x64", "receipt_reservation", Reservation, Commitment.TREE)
+RESERVATION = Table(b"\x71", "receipt_reservation", Reservation, Commitment.TREE)
