@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 import assetchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import Holding
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, VALUATION
 from assetchain.contracts.lots.types import Lot
 from assetchain.v1 import holding_service_pb2 as holding_pb
 from assetchain.v1 import lot_service_pb2 as lot_pb
@@ -30,6 +30,7 @@ from assetchain.v1.party_service_pb2_grpc import PartyServiceStub
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY, Party
 from common.ledger.impairment import ImpairmentNotice
+from common.ledger.valuation import ValuationNotice
 from common.rpc.client import Found
 from common.rpc.council import CouncilClient
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
@@ -107,3 +108,7 @@ class AssetClient(CouncilClient):
     async def impairment(self, receipt_id: str) -> Found[ImpairmentNotice]:
         """What is lost of the goods behind a receipt's lot; the value is None where nothing is."""
         return await self.ledger.get(IMPAIRMENT, IMPAIRMENT.key(receipt_id))
+
+    async def valuation(self, receipt_id: str) -> Found[ValuationNotice]:
+        """The newest valuation of the goods behind a receipt; the value is None without one."""
+        return await self.ledger.get(VALUATION, VALUATION.key(receipt_id))

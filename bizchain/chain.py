@@ -22,6 +22,8 @@ from bizchain.contracts.parties import invariants as party_invariants
 from bizchain.contracts.parties import operations as parties
 from bizchain.contracts.receipts import invariants as receipt_invariants
 from bizchain.contracts.receipts import operations as receipts
+from bizchain.contracts.valuations import invariants as valuation_invariants
+from bizchain.contracts.valuations import operations as valuations
 from bizchain.v1.operation_pb2 import Operation
 from common.ledger.chain import Chain
 from common.transfer.invariants import INVARIANTS as TRANSFER_INVARIANTS
@@ -44,6 +46,7 @@ CHAIN = Chain(
         **governance.OPERATIONS,
         **logistics.OPERATIONS,
         **incidents.OPERATIONS,
+        **valuations.OPERATIONS,
     },
     legs={**receipts.LEGS, **cash.LEGS},
     invariants={
@@ -58,6 +61,7 @@ CHAIN = Chain(
         **governance_invariants.INVARIANTS,
         **logistics_invariants.INVARIANTS,
         **incident_invariants.INVARIANTS,
+        **valuation_invariants.INVARIANTS,
     },
     permit=grades.permit,
     found=parties.found,

@@ -245,6 +245,7 @@ def test_the_office_and_claims_are_all_that_is_never_graded() -> None:
         "propose_delivery", "accept_delivery", "decline_delivery",
         "register_reading_key", "record_sealed_document", "grant_reading",
         "match_invoice", "accept_invoice", "reject_invoice",
+        "value_receipt",
     }  # fmt: skip
 
 
