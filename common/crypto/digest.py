@@ -50,6 +50,7 @@ class Tag(enum.Enum):
     KEY_DATA_LEAF = b"wutong/1/key-data-leaf"
     KEY_DATA_SALT = b"wutong/1/key-data-salt"
     INVOICE = b"wutong/1/invoice"
+    VALUATION = b"wutong/1/valuation"
 
 
 def sha256(data: bytes) -> bytes:

@@ -13,5 +13,8 @@ again makes nothing deeper.
 Goods keep the day they came: what is made of them is stored since then, and merged goods since the
 oldest of them came.
 
+A valuation is shared by quantity, and never grows by it (`shared_valuations` names the rounding);
+merged goods are worth the sum of what is still valid in one currency.
+
     leg = RecastLeg("alice", "warehouse", ("receipt-7",), (Part("receipt-7-1", "lot-7-1", 400),))
 """

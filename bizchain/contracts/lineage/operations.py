@@ -9,13 +9,15 @@ from msgspec.structs import replace
 
 from bizchain.contracts.incidents.queries import impaired_of
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
-from bizchain.contracts.lineage.queries import depth_of, stored_since
+from bizchain.contracts.lineage.queries import depth_of, shared_valuations, stored_since
 from bizchain.contracts.lineage.types import RecastLeg, Storage
 from bizchain.contracts.logistics.queries import head_of
 from bizchain.contracts.receipts.keys import RECEIPT, RESERVATION
 from bizchain.contracts.receipts.queries import check_unreserved, receipt_of
 from bizchain.contracts.receipts.types import TRANSITIONS, Receipt, ReceiptState, Reservation
+from bizchain.contracts.valuations.operations import apply_value_receipt
 from bizchain.reasons import BusinessReason
+from bizchain.v1.operation_pb2 import ValueReceipt
 from common.encoding import encode
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
@@ -90,6 +92,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
     parents = [_known(context, receipt_id) for receipt_id in leg.parents]
     since = min(stored_since(context.state, parent) for parent in parents)
     lineage = Lineage(leg.parents, _depth(context, leg), transfer_id)
+    valuations = shared_valuations(context.state, parents, leg.children, context.time_unix_ms)
     _unreserve(context, leg)
     for parent in parents:
         _keep(context, _remainder(leg, parent))
@@ -107,6 +110,8 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
         _keep(context, made)
         context.state.put(LINEAGE, LINEAGE.key(child.receipt_id), lineage)
         context.state.put(STORAGE, STORAGE.key(child.receipt_id), Storage(since))
+    for valuation in valuations:
+        apply_value_receipt(context, ValueReceipt(), valuation)
 
 
 def release_leg(context: Context, _: bytes, leg: RecastLeg) -> None:

@@ -246,6 +246,7 @@ def test_the_office_and_claims_are_all_that_is_never_graded() -> None:
         "register_reading_key", "record_sealed_document", "grant_reading",
         "match_invoice", "accept_invoice", "reject_invoice",
         "request_exit", "withdraw_exit",
+        "value_receipt",
     }  # fmt: skip
 
 
