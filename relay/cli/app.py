@@ -23,6 +23,7 @@ from relay.cli import (
     receipt,
     transfer,
     up,
+    valuation,
 )
 
 __all__ = ["app", "main"]
@@ -39,6 +40,7 @@ def _root() -> typer.Typer:
     for module in (event, goods):
         module.add(root)
     invoice.add(root)
+    valuation.add(root)
     return root
 
 

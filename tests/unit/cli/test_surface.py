@@ -54,6 +54,7 @@ NOUNS = {
     "handover": {"propose", "accept", "decline", "show"},
     "incident": {"list", "answer", "approve", "reject"},
     "loss": {"report", "confirm", "show"},
+    "valuation": {"record", "show"},
     "hold": {"place", "lift", "order", "show"},
     "invoice": {"match", "accept", "reject", "show", "list"},
     "keys": {"generate", "show", "list"},
