@@ -14,7 +14,7 @@ from bizchain.contracts.incidents.types import Case, Loss
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD
 from bizchain.contracts.logistics.queries import first_head
 from bizchain.contracts.logistics.types import GoodsEvent, Handover, Head
-from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECEIPT
 from bizchain.contracts.receipts.types import Delivery
 from bizchain.contracts.valuations.keys import VALUATION
 from bizchain.contracts.valuations.types import Valuation
@@ -96,7 +96,8 @@ class GoodsClient(TypedClient):
         what = f"receipt {receipt_id}"
         receipt = (await self.get(RECEIPT, RECEIPT.key(receipt_id), what)).value
         assert receipt is not None, "a found receipt has a value"
-        return first_head(receipt)
+        carved = (await self.ledger.get(CARVED, CARVED.key(receipt_id))).value
+        return first_head(receipt, 0 if carved is None else carved.quantity)
 
     async def goods_events(self, receipt_id: str) -> list[Row[GoodsEvent]]:
         """The newest events of a receipt, oldest first."""

@@ -24,6 +24,7 @@ from relay.cli import (
     receipt,
     transfer,
     up,
+    valuation,
 )
 
 __all__ = ["app", "main"]
@@ -41,6 +42,7 @@ def _root() -> typer.Typer:
         module.add(root)
     invoice.add(root)
     leaving.add(root)
+    valuation.add(root)
     return root
 
 

@@ -7,14 +7,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bizchain.contracts.incidents.queries import impaired_of
+from bizchain.contracts.incidents.queries import loss_of
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.lineage.queries import depth_of, shared_valuations, stored_since
 from bizchain.contracts.lineage.types import RecastLeg, Storage
 from bizchain.contracts.logistics.queries import head_of
-from bizchain.contracts.receipts.keys import RECEIPT, RESERVATION
-from bizchain.contracts.receipts.queries import check_unreserved, receipt_of
-from bizchain.contracts.receipts.types import TRANSITIONS, Receipt, ReceiptState, Reservation
+from bizchain.contracts.receipts.keys import CARVED, RECEIPT, RESERVATION
+from bizchain.contracts.receipts.queries import carved_of, check_unreserved, receipt_of
+from bizchain.contracts.receipts.types import (
+    TRANSITIONS,
+    Carved,
+    Receipt,
+    ReceiptState,
+    Reservation,
+)
 from bizchain.contracts.valuations.operations import apply_value_receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1.operation_pb2 import ValueReceipt
@@ -55,8 +61,9 @@ def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
 def _check_whole(context: Context, leg: RecastLeg, parent: Receipt) -> None:
     if parent.warehouse != leg.warehouse:
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{parent.warehouse} keeps the goods")
-    if impaired_of(context.state, parent.receipt_id):
-        raise Refused(BusinessReason.RECEIPT_IMPAIRED, f"goods of {parent.receipt_id} are lost")
+    if loss_of(context.state, parent.receipt_id) is not None:
+        message = f"goods of {parent.receipt_id} are lost, or reported so"
+        raise Refused(BusinessReason.RECEIPT_IMPAIRED, message)
     if head_of(context.state, parent).open_cases:
         raise Refused(BusinessReason.CASE_OPEN, f"a case of {parent.receipt_id} is open")
 
@@ -95,7 +102,10 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
     valuations = shared_valuations(context.state, parents, leg.children, context.time_unix_ms)
     _unreserve(context, leg)
     for parent in parents:
-        _keep(context, _remainder(leg, parent))
+        remainder = _remainder(leg, parent)
+        _keep(context, remainder)
+        if remainder.quantity < parent.quantity:
+            _carve(context, parent, parent.quantity - remainder.quantity)
     for child in leg.children:
         made = replace(
             parents[0],
@@ -128,6 +138,12 @@ def _remainder(leg: RecastLeg, parent: Receipt) -> Receipt:
         return _moved(parent, "merge")
     remains = parent.quantity - sum_of(leg.children)
     return replace(parent, quantity=remains) if remains else _moved(parent, "split_whole")
+
+
+def _carve(context: Context, parent: Receipt, quantity: int) -> None:
+    """Remember what was split off: the events of the goods began with all of it."""
+    carved = Carved(carved_of(context.state, parent.receipt_id) + quantity)
+    context.state.put(CARVED, CARVED.key(parent.receipt_id), carved)
 
 
 def _nature(receipt: Receipt) -> tuple[str, ...]:

@@ -207,17 +207,31 @@ def test_goods_of_which_something_is_lost_are_not_split(pair: Pair) -> None:
     assert pair.reserve(split(pair, 10)) is BusinessReason.RECEIPT_IMPAIRED
 
 
-def test_no_loss_is_confirmed_while_the_goods_are_being_split(pair: Pair) -> None:
-    """Nor one of goods that were carved out since it was reported."""
-    assert report_loss(pair, "receipt-alice", 600) is None
+def test_no_loss_is_reported_while_the_goods_are_being_split(pair: Pair) -> None:
+    """Nor one of goods that were carved out since; and what is reported is not split."""
     deal = split(pair, 500)
     assert pair.reserve(deal) is None
-    assert confirm_loss(pair, "receipt-alice", 600) is BusinessReason.RECEIPT_RESERVED
+    assert report_loss(pair, "receipt-alice", 600) is BusinessReason.RECEIPT_RESERVED
     pair.carry()
     assert pair.decide(deal) is None
     pair.carry()
     assert pair.settle(deal) is None
-    assert confirm_loss(pair, "receipt-alice", 600) is BusinessReason.LOSS_EXCEEDS_GOODS
+    assert report_loss(pair, "receipt-alice", 600) is BusinessReason.LOSS_EXCEEDS_GOODS
+    assert report_loss(pair, "receipt-alice", 500) is None
+    assert pair.reserve(split(pair, 1, parent=PARENT)) is BusinessReason.RECEIPT_IMPAIRED
+    judged(pair)
+
+
+def test_goods_that_were_watched_before_a_split_are_watched_after_it(pair: Pair) -> None:
+    """The events of a parent began with all of it, those of a child with the child."""
+    assert logistics.post(pair, "receipt-alice") is None
+    pair.complete(split(pair, 300, 200))
+    judged(pair)
+    assert logistics.post(pair, "receipt-alice", quantity=500) is None
+    assert logistics.post(pair, "receipt-part-1", quantity=300) is None
+    pair.complete(recast(pair, "alice", [PARENT], [part("later", 100)]))
+    judged(pair)
+    assert logistics.open_cases(pair, "receipt-alice") == ()
 
 
 def test_a_split_has_at_most_so_many_children(pair: Pair) -> None:
