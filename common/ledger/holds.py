@@ -12,7 +12,16 @@ from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.identity import check_identifier
 from common.ledger.state import Commitment, Reader, State, Table
 
-__all__ = ["HOLD", "SUBJECT_KINDS", "Hold", "HoldNotice", "Holds", "apply_notice", "check_free"]
+__all__ = [
+    "HOLD",
+    "SUBJECT_KINDS",
+    "Hold",
+    "HoldNotice",
+    "Holds",
+    "apply_notice",
+    "check_free",
+    "holds_of",
+]
 
 SUBJECT_KINDS = ("lot", "party", "receipt")
 HOLDS_MAX = 64

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-from bizchain.contracts.incidents.queries import loss_of
+from bizchain.contracts.incidents.operations import open_cases
+from bizchain.contracts.incidents.queries import case_of, loss_of
+from bizchain.contracts.incidents.types import RULE_AUTHORITY, Case
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.lineage.queries import depth_of, shared_valuations, stored_since
 from bizchain.contracts.lineage.types import RecastLeg, Storage
-from bizchain.contracts.logistics.queries import head_of
+from bizchain.contracts.logistics.keys import HEAD
+from bizchain.contracts.logistics.queries import first_head, head_of
 from bizchain.contracts.receipts.keys import CARVED, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.queries import carved_of, check_unreserved, receipt_of
 from bizchain.contracts.receipts.types import (
@@ -27,7 +30,7 @@ from bizchain.v1.operation_pb2 import ValueReceipt
 from common.encoding import encode
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
-from common.ledger.holds import check_free
+from common.ledger.holds import HoldNotice, apply_notice, check_free, holds_of
 from common.ledger.identity import active_party
 from common.ledger.lineage import DEPTH_MAX, Lineage, check_shape, sum_of
 from common.transfer.facts import RecastFacts
@@ -120,6 +123,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
         _keep(context, made)
         context.state.put(LINEAGE, LINEAGE.key(child.receipt_id), lineage)
         context.state.put(STORAGE, STORAGE.key(child.receipt_id), Storage(since))
+        _pass_on_holds(context, parents, made)
     for valuation in valuations:
         apply_value_receipt(context, ValueReceipt(), valuation)
 
@@ -138,6 +142,29 @@ def _remainder(leg: RecastLeg, parent: Receipt) -> Receipt:
         return _moved(parent, "merge")
     remains = parent.quantity - sum_of(leg.children)
     return replace(parent, quantity=remains) if remains else _moved(parent, "split_whole")
+
+
+def _pass_on_holds(context: Context, parents: Sequence[Receipt], child: Receipt) -> None:
+    """What was held after the transfer was decided arrives held: with its cases, if rules did it.
+
+    A hold of the same authority and case on several parents is one on the child.
+    """
+    cases: dict[str, Case] = {}
+    for parent in parents:
+        for case_id in head_of(context.state, parent).open_cases:
+            case = case_of(context.state, parent.receipt_id, case_id)
+            assert case is not None, "a head lists cases that are there"
+            cases.setdefault(case_id, replace(case, receipt_id=child.receipt_id))
+        for hold in holds_of(context.state, "receipt", parent.receipt_id):
+            if hold.authority != RULE_AUTHORITY:
+                notice = HoldNotice("receipt", child.receipt_id, hold, placed=True)
+                apply_notice(context.state, notice)
+                context.emit("hold", f"receipt/{child.receipt_id}", notice)
+                context.send("hold", notice)
+    if cases:
+        head = replace(first_head(child), open_cases=tuple(sorted(cases)))
+        context.state.put(HEAD, HEAD.key(child.receipt_id), head)
+        open_cases(context, [cases[case_id] for case_id in sorted(cases)])
 
 
 def _carve(context: Context, parent: Receipt, quantity: int) -> None:

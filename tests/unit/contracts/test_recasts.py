@@ -192,6 +192,35 @@ def test_a_freeze_refuses_a_split(pair: Pair, subject: tuple[str, str]) -> None:
     assert pair.decide(deal) is TransferReason.SUBJECT_HELD
 
 
+@pytest.mark.parametrize("by_rule", [False, True])
+@pytest.mark.parametrize("quantities", [(300, 200), (400, 600)])
+def test_a_freeze_after_the_decision_reaches_the_children(
+    pair: Pair, quantities: tuple[int, int], by_rule: bool
+) -> None:
+    """The split stands; what it made arrives held on both chains, with the case that did it."""
+    deal = split(pair, *quantities)
+    assert decided(pair, deal) is None
+    if by_rule:
+        assert logistics.post(pair, "receipt-alice", alarm="water") is None
+    else:
+        pair.hold("receipt", "receipt-alice")
+    pair.carry()
+    assert pair.settle(deal) is None
+    pair.carry()
+    judged(pair)
+    move = MoveTitle(lot_id="lot-part-1", receiver="bob", quantity=1, reference="sold")
+    assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
+    if by_rule:
+        [case_id] = logistics.open_cases(pair, "receipt-part-1")
+        assert logistics.answer(pair, "receipt-part-1", case_id) is None
+        assert logistics.approve(pair, "receipt-part-1", case_id) is None
+    else:
+        pair.lift("receipt", "receipt-part-1")
+    pair.carry()
+    assert pair.asset.do("alice", move_title=move) is None
+    judged(pair)
+
+
 def test_the_warehouse_that_keeps_the_goods_consents_and_no_other(pair: Pair) -> None:
     other = split(pair, 10, warehouse="bank")
     assert pair.reserve(other) is BusinessReason.NOT_THE_WAREHOUSE
