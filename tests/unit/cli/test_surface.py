@@ -55,6 +55,7 @@ NOUNS = {
     "handover": {"propose", "accept", "decline", "show"},
     "incident": {"list", "answer", "approve", "reject"},
     "loss": {"report", "confirm", "show"},
+    "valuation": {"record", "show"},
     "hold": {"place", "lift", "order", "show"},
     "invoice": {"match", "accept", "reject", "show", "list", "trades"},
     "keys": {"generate", "show", "list"},
