@@ -17,7 +17,7 @@ from relay.cli.exits import Exit
 from relay.cli.output import Output, print_records, say
 from relay.cli.session import Session
 from relay.devnet.layout import DataFolder
-from relay.stories import STORIES, Story
+from relay.stories.shelf import STORIES, Story
 from relay.stories.tale import Tale
 
 __all__ = ["add", "new_case_folder"]

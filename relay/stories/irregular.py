@@ -81,6 +81,21 @@ async def play_irregular(tale: Tale) -> None:
 
     tale.chapter("4. A count finds goods missing; what is lost is worth nothing on both chains")
     left = COIL.quantity - MISSING
+    await _lose(tale, warehouse, receipt_id, left)
+
+    tale.chapter("5. The warehouse answers every case; an administrator agrees; the goods are free")
+    await _post(tale, warehouse, receipt_id, GoodsKind.MOVE, place=COIL.place)
+    await _answer_all(tale, warehouse, receipt_id)
+    await tale.held_on_assets("receipt", receipt_id, held=False)
+    await tale.stage.trade(buyer, seller, tale.sale(buyer, seller, lot_id, left, PRICE))
+
+    tale.chapter(f"6. A regulator freezes and frees another receipt {FREEZES} times")
+    await _measure_freezes(tale, warehouse, seller)
+    await tale.end()
+
+
+async def _lose(tale: Tale, warehouse: Actor, receipt_id: str, left: int) -> None:
+    """A count finds goods missing, and two firms agree that they are gone."""
     await _post(tale, warehouse, receipt_id, GoodsKind.STOCK_TAKE, quantity=left)
     evidence = tale.evidence()
     await tale.does(
@@ -98,16 +113,6 @@ async def play_irregular(tale: Tale) -> None:
     confirming = tale.books(administrator).confirm_loss(receipt_id, MISSING, evidence)
     await tale.does(administrator, "confirms the loss", confirming)
     await tale.until(lambda: _impaired(tale, receipt_id), "the loss on the asset chain")
-
-    tale.chapter("5. The warehouse answers every case; an administrator agrees; the goods are free")
-    await _post(tale, warehouse, receipt_id, GoodsKind.MOVE, place=COIL.place)
-    await _answer_all(tale, warehouse, receipt_id)
-    await tale.held_on_assets("receipt", receipt_id, held=False)
-    await tale.stage.trade(buyer, seller, tale.sale(buyer, seller, lot_id, left, PRICE))
-
-    tale.chapter(f"6. A regulator freezes and frees another receipt {FREEZES} times")
-    await _measure_freezes(tale, warehouse, seller)
-    await tale.end()
 
 
 async def _reserved_sale(

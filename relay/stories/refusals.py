@@ -322,7 +322,6 @@ async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
     second = (await stage.books.receipt(tale.name("second"))).value
     assert receipt is not None, "a found receipt has a value"
     assert second is not None, "a found receipt has a value"
-    deadline = stage.ports.now_unix_ms() + HOUR_MS
     soon = stage.ports.now_unix_ms() + SOON_MS
 
     def issue(of: Issue) -> Agreement:
@@ -359,11 +358,17 @@ async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
         package,
         CommonReason.SIGNER_UNKNOWN,
     )
+    await _title_before_money(tale, people, lot_id)
+    await _too_much_of_a_split(tale, people, lot_id)
+
+
+async def _title_before_money(tale: Tale, people: People, lot_id: str) -> None:
+    thief, stage = people.thief, tale.stage
     sale = agree_on_trade(
         stage.pair,
-        tale.sale(thief, owner, lot_id, COIL.quantity, 1),
+        tale.sale(thief, people.owner, lot_id, COIL.quantity, 1),
         fee_basis_points=(await stage.books.fee_schedule()).schedule.trade_basis_points,
-        deadline_unix_ms=deadline,
+        deadline_unix_ms=stage.ports.now_unix_ms() + HOUR_MS,
         random_bytes=stage.ports.random_bytes,
         mode=Mode.TWO_STEP,
     )
@@ -377,11 +382,15 @@ async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
         CommonReason.BAD_PROOF,
         CommonReason.HEADER_UNKNOWN,
     )
+
+
+async def _too_much_of_a_split(tale: Tale, people: People, lot_id: str) -> None:
+    owner, stage = people.owner, tale.stage
     more = Part(tale.name("child"), tale.name("lot-child"), COIL.quantity + 1)
     split = agree_on_recast(
         stage.pair,
-        Recast(owner.party_id, people.warehouse.party_id, ((receipt.receipt_id, lot_id),), (more,)),
-        deadline_unix_ms=deadline,
+        Recast(owner.party_id, people.warehouse.party_id, ((tale.name("coil"), lot_id),), (more,)),
+        deadline_unix_ms=stage.ports.now_unix_ms() + HOUR_MS,
         random_bytes=stage.ports.random_bytes,
     )
     consents = [consent(split, one.author) for one in (owner, people.warehouse)]

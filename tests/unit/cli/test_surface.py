@@ -35,6 +35,7 @@ NOUNS = {
     "audit": set(),
     "block": {"show"},
     "case": set(),
+    "story": {"list", "steel-coil", "irregular", "refusals", "votes"},
     "cash": {"deposit", "withdraw", "pay", "show", "list", "statement", "trial-balance"},
     "document": {
         "check",
