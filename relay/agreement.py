@@ -281,7 +281,13 @@ def agree_on_exit(
     """Flow X6. The holder holds the secret; the payer consents too. The fee is the schedule's."""
     one = way_out
     leg = ExitLeg(
-        one.receipt_id, one.holder, one.payer, one.currency, one.fee, one.stored_until_unix_ms
+        one.receipt_id,
+        one.lot_id,
+        one.holder,
+        one.payer,
+        one.currency,
+        one.fee,
+        one.stored_until_unix_ms,
     )
     return _agree_of(
         pair,

@@ -373,7 +373,12 @@ def _subjects(leg: Canonical) -> list[tuple[str, str]]:
         case BurnLeg():
             return [("lot", leg.lot_id), ("party", leg.holder)]
         case ExitLeg():
-            return [("receipt", leg.receipt_id), ("party", leg.holder), ("party", leg.payer)]
+            return [
+                ("receipt", leg.receipt_id),
+                ("lot", leg.lot_id),
+                ("party", leg.holder),
+                ("party", leg.payer),
+            ]
         case LotRecastLeg():
             return [("party", leg.owner), *(("lot", lot_id) for lot_id in leg.parents)]
         case RecastLeg():

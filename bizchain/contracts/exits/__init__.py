@@ -16,5 +16,5 @@ leg; rounded up once, in favour of the fee account (`management_fee`). By which 
 days it was judged is kept beside it. Where a day costs something and nobody has valued the goods,
 the exit is refused.
 
-    leg = ExitLeg("receipt-7", "buyer-1", "buyer-1", "CNY", 1_250, stored_until_unix_ms)
+    leg = ExitLeg("receipt-7", "lot-7", "buyer-1", "buyer-1", "CNY", 1_250, stored_until_unix_ms)
 """

@@ -117,8 +117,8 @@ def check_leg(context: Context, leg: ExitLeg, facts: bytes) -> None:
         raise Refused(BusinessReason.EXIT_NOT_APPROVED, f"the exit is {request.state}")
     _check_not_lapsed(context, request)
     proven = decode(BurnFacts, facts)
-    named = (leg.receipt_id, leg.holder, receipt.quantity, receipt.unit)
-    if named != (proven.receipt_id, proven.holder, proven.quantity, proven.unit):
+    named = BurnFacts(leg.lot_id, leg.receipt_id, leg.holder, receipt.quantity, receipt.unit)
+    if named != proven:
         raise Refused(
             BusinessReason.FACTS_MISMATCH, f"lot {proven.lot_id} is not all of {leg.receipt_id}"
         )
@@ -139,10 +139,11 @@ def check_leg(context: Context, leg: ExitLeg, facts: bytes) -> None:
 
 
 def check_leg_unheld(context: Context, leg: ExitLeg) -> None:
-    """No hold lies on the receipt, the holder or the payer, and no case of the goods is open."""
+    """No hold lies on receipt, lot, holder or payer, and no case of the goods is open."""
     receipt = receipt_of(context.state, leg.receipt_id)
     assert receipt is not None, "goods that leave were found before"
     _check_unheld(context, receipt, leg.holder)
+    check_free(context.state, "lot", leg.lot_id)
     check_free(context.state, "party", leg.payer)
 
 

@@ -104,7 +104,9 @@ def test_a_freeze_refuses_the_burning(pair: Pair, subject: tuple[str, str]) -> N
     assert pair.reserve(deal) is TransferReason.SUBJECT_HELD
 
 
-@pytest.mark.parametrize("subject", [("receipt", RECEIPT), ("party", HOLDER), ("party", "bob")])
+@pytest.mark.parametrize(
+    "subject", [("receipt", RECEIPT), ("lot", LOT), ("party", HOLDER), ("party", "bob")]
+)
 @pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
 def test_a_freeze_between_the_burning_and_the_decision_wins(
     pair: Pair, subject: tuple[str, str], mode: str
