@@ -23,6 +23,7 @@ from bizchain.contracts.logistics.queries import head_of
 from bizchain.contracts.receipts.keys import RECEIPT, RESERVATION
 from bizchain.contracts.receipts.queries import check_unreserved, receipt_of
 from bizchain.contracts.receipts.types import TRANSITIONS, Receipt, ReceiptState, Reservation
+from bizchain.contracts.valuations.queries import valuation_of
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.amount import currency_exponent
@@ -135,6 +136,7 @@ def check_leg(context: Context, leg: ExitLeg, facts: bytes) -> None:
             f"by version {due.schedule_version} of the schedule the fee is {due.fee},"
             f" not {leg.fee}",
         )
+    _check_independent(context, leg, due)
     check_charge(context, leg.payer, leg.currency, leg.fee)
 
 
@@ -194,6 +196,14 @@ def _due(context: Context, receipt: Receipt, leg: ExitLeg) -> StorageFee:
         leg.currency,
         leg.stored_until_unix_ms,
     )
+
+
+def _check_independent(context: Context, leg: ExitLeg, due: StorageFee) -> None:
+    """A fee does not follow from what whoever takes the goods, or pays, says they are worth."""
+    valuation = valuation_of(context.state, leg.receipt_id)
+    interested = (leg.holder, leg.payer)
+    if due.valuation_number and valuation is not None and valuation.appraiser in interested:
+        raise Refused(BusinessReason.OWN_FIRM, "nobody values what their own firm takes out")
 
 
 def _check_unheld(context: Context, receipt: Receipt, holder: str) -> None:

@@ -102,7 +102,9 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
     parents = [_known(context, receipt_id) for receipt_id in leg.parents]
     since = min(stored_since(context.state, parent) for parent in parents)
     lineage = Lineage(leg.parents, _depth(context, leg), transfer_id)
-    valuations = shared_valuations(context.state, parents, leg.children, context.time_unix_ms)
+    valuations = shared_valuations(
+        context.state, leg.owner, parents, leg.children, context.time_unix_ms
+    )
     _unreserve(context, leg)
     for parent in parents:
         remainder = _remainder(leg, parent)

@@ -37,14 +37,18 @@ def stored_since(state: Reader, receipt: Receipt) -> int:
 
 
 def shared_valuations(
-    state: Reader, parents: Sequence[Receipt], children: Sequence[Part], time_unix_ms: int
+    state: Reader,
+    owner: str,
+    parents: Sequence[Receipt],
+    children: Sequence[Part],
+    time_unix_ms: int,
 ) -> tuple[Valuation, ...]:
     """What goods are worth once they are split or merged; all together never more than before.
 
     A split shares the amount by quantity, each child's part rounded down; what that leaves over
     stays with the parent, or goes to the last child where no parent is left. A part worth less
     than one minor unit is not valued. Merged goods are worth the sum, where all of them are valued
-    in one currency and no valuation has expired; else nobody has valued them.
+    in one currency, no valuation has expired and none is the owner's; else nobody has valued them.
     """
     found = [valuation_of(state, parent.receipt_id) for parent in parents]
     valued = [one for one in found if one is not None]
@@ -55,6 +59,7 @@ def shared_valuations(
     first, amount = valued[0], sum(one.amount for one in valued)
     if (
         any(one.currency != first.currency for one in valued)
+        or any(one.appraiser == owner for one in valued)
         or any(expired(time_unix_ms, one.valid_until_unix_ms) for one in valued)
         or amount > AMOUNT_MAX
     ):

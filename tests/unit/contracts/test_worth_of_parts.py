@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assetchain.contracts.lots.queries import valuation_of as told_valuation_of
+from assetchain.v1.operation_pb2 import MoveTitle
 from bizchain.contracts.cash.queries import cash_of
 from bizchain.contracts.exits.keys import EXIT_TERMS
 from bizchain.contracts.valuations.queries import valuation_of
@@ -161,3 +162,44 @@ def test_who_cannot_pay_takes_nothing_out() -> None:
     assert pair.reserve(deal) is None
     pair.carry()
     assert pair.decide(deal) is BusinessReason.INSUFFICIENT_FUNDS
+
+
+@pytest.mark.parametrize("payer", ["valuer", "bob"])
+def test_no_fee_follows_from_what_its_payer_or_holder_says_the_goods_are_worth(payer: str) -> None:
+    """The books learn who holds the units when the goods leave; then a valuation of theirs ends."""
+    pair = furnished()
+    pair.join("valuer", "appraiser", "buyer")
+    pair.carry()
+    holder = "valuer" if payer == "bob" else "alice"
+    if holder == "valuer":
+        move = MoveTitle(lot_id=PARENT[1], receiver="valuer", quantity=RECEIPT_UNITS)
+        assert pair.asset.do("alice", move_title=move) is None
+    pair.deposit("valuer", 100)
+    charge_for_storage(pair)
+    assert value(pair, PARENT[0], by="valuer", amount=1) is None
+    approved_exit(pair, PARENT[0], holder)
+    pair.carry()
+    deal = leave(pair, *PARENT, holder, payer=payer)
+    assert pair.reserve(deal) is None
+    pair.carry()
+    assert pair.decide(deal) is BusinessReason.OWN_FIRM
+    assert value(pair, PARENT[0]) is None
+    again = leave(pair, *PARENT, holder, payer=payer)
+    assert pair.decline(deal, holder) is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    pair.complete(again)
+    judged(pair)
+
+
+def test_no_valuation_of_the_owners_hides_in_a_merge() -> None:
+    pair = furnished()
+    pair.join("valuer", "appraiser", "buyer")
+    parents = more(pair)
+    assert value(pair, PARENT[0], by="valuer", amount=1) is None
+    for (_, lot_id), units in zip(parents, (RECEIPT_UNITS, 500), strict=True):
+        move = MoveTitle(lot_id=lot_id, receiver="valuer", quantity=units)
+        assert pair.asset.do("alice", move_title=move) is None
+    pair.complete(recast(pair, "valuer", parents, [part("all", RECEIPT_UNITS + 500)]))
+    assert worth(pair, "all") == 0
+    judged(pair)
