@@ -319,7 +319,10 @@ def agree_on_recast(
             RecastLeg(recast.owner, recast.warehouse, receipts, recast.children),
             recast.warehouse,
         ),
-        (LotRecastLeg(recast.owner, lots, recast.children), recast.owner),
+        (
+            LotRecastLeg(recast.owner, recast.warehouse, lots, recast.children),
+            recast.owner,
+        ),
         secret_holder=recast.owner,
         deadline_unix_ms=deadline_unix_ms,
         random_bytes=random_bytes,

@@ -380,7 +380,9 @@ def _subjects(leg: Canonical) -> list[tuple[str, str]]:
                 ("party", leg.payer),
             ]
         case LotRecastLeg():
-            return [("party", leg.owner), *(("lot", lot_id) for lot_id in leg.parents)]
+            parties = [("party", leg.owner), ("party", leg.warehouse)]
+            return [*parties, *(("lot", lot_id) for lot_id in leg.parents)]
         case RecastLeg():
-            return [("party", leg.owner), *(("receipt", one) for one in leg.parents)]
+            parties = [("party", leg.owner), ("party", leg.warehouse)]
+            return [*parties, *(("receipt", one) for one in leg.parents)]
     raise AssertionError(f"a leg of a new kind: {type(leg).__name__}")

@@ -9,5 +9,5 @@ parent exactly, and units of others, orders and pledges are not touched, so that
 rest can stand in the way. A merge makes one lot of several that one owner holds whole and free.
 The asset chain decides; the books prove that the receipts agree and the warehouse that it does.
 
-    leg = LotRecastLeg("alice", ("lot-7",), (Part("receipt-7-1", "lot-7-1", 400),))
+    leg = LotRecastLeg("alice", "warehouse", ("lot-7",), (Part("receipt-7-1", "lot-7-1", 400),))
 """

@@ -70,7 +70,7 @@ def check_leg(context: Context, leg: LotRecastLeg, facts: bytes) -> None:
 def _check_facts(leg: LotRecastLeg, lots: list[Lot], proven: RecastFacts) -> None:
     first = lots[0]
     if (
-        leg.owner != proven.owner
+        (leg.owner, leg.warehouse) != (proven.owner, proven.warehouse)
         or leg.children != proven.children
         or tuple(lot.receipt_id for lot in lots) != proven.parents
         or tuple(left_of(lot) for lot in lots) != proven.quantities
@@ -81,13 +81,14 @@ def _check_facts(leg: LotRecastLeg, lots: list[Lot], proven: RecastFacts) -> Non
 
 
 def check_leg_unheld(context: Context, leg: LotRecastLeg) -> None:
-    """No hold lies on a parent, its receipt, the owner, or the name of a child."""
+    """No hold lies on a parent, its receipt, the owner, the warehouse, or the name of a child."""
     for lot_id in leg.parents:
         check_lot_free(context.state, _known(context, lot_id))
     for child in leg.children:
         check_free(context.state, "lot", child.lot_id)
         check_free(context.state, "receipt", child.receipt_id)
-    check_free(context.state, "party", leg.owner)
+    for party in (leg.owner, leg.warehouse):
+        check_free(context.state, "party", party)
 
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> bytes:

@@ -177,19 +177,24 @@ def test_the_audit_is_right_between_the_decision_and_its_settlement(pair: Pair) 
         judged(twin)
 
 
+@pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
 @pytest.mark.parametrize(
     "subject",
     [
         ("lot", "lot-alice"), ("receipt", "receipt-alice"), ("party", "alice"),
-        ("receipt", "receipt-part-1"), ("lot", "lot-part-1"),
+        ("party", "warehouse"), ("receipt", "receipt-part-1"), ("lot", "lot-part-1"),
     ],
 )  # fmt: skip
-def test_a_freeze_refuses_a_split(pair: Pair, subject: tuple[str, str]) -> None:
-    deal = split(pair, 10)
+def test_a_freeze_refuses_a_split(pair: Pair, subject: tuple[str, str], mode: str) -> None:
+    deal = split(pair, 10, mode=mode)
     assert pair.reserve(deal) is None
+    if mode == Mode.TWO_STEP:
+        pair.carry()
+        assert pair.reserve(deal, pair.asset) is None
     pair.hold(*subject)
     pair.carry()
-    assert pair.decide(deal) is TransferReason.SUBJECT_HELD
+    refused = pair.commit(deal) if mode == Mode.TWO_STEP else pair.decide(deal)
+    assert refused is TransferReason.SUBJECT_HELD
 
 
 @pytest.mark.parametrize("by_rule", [False, True])
