@@ -14,7 +14,7 @@ from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.lineage.queries import depth_of, shared_valuations, stored_since
 from bizchain.contracts.lineage.types import RecastLeg, Storage
 from bizchain.contracts.logistics.keys import HEAD
-from bizchain.contracts.logistics.queries import first_head, head_of
+from bizchain.contracts.logistics.queries import check_no_handover, first_head, head_of
 from bizchain.contracts.receipts.keys import CARVED, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.queries import carved_of, check_unreserved, receipt_of
 from bizchain.contracts.receipts.types import (
@@ -46,7 +46,7 @@ def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
     parents = [_tokenised(context, receipt_id) for receipt_id in leg.parents]
     for parent in parents:
         _check_whole(context, leg, parent)
-        if _nature(parent) != _nature(parents[0]):
+        if _nature(context, parent) != _nature(context, parents[0]):
             raise Refused(
                 BusinessReason.NOT_ALIKE, f"{parent.receipt_id} is of other goods or elsewhere"
             )
@@ -67,8 +67,12 @@ def _check_whole(context: Context, leg: RecastLeg, parent: Receipt) -> None:
     if loss_of(context.state, parent.receipt_id) is not None:
         message = f"goods of {parent.receipt_id} are lost, or reported so"
         raise Refused(BusinessReason.RECEIPT_IMPAIRED, message)
-    if head_of(context.state, parent).open_cases:
+    head = head_of(context.state, parent)
+    if head.open_cases:
         raise Refused(BusinessReason.CASE_OPEN, f"a case of {parent.receipt_id} is open")
+    if head.custodian != leg.warehouse:
+        raise Refused(BusinessReason.NOT_THE_CUSTODIAN, f"the goods are with {head.custodian}")
+    check_no_handover(context.state, parent.receipt_id, context.time_unix_ms)
 
 
 def check_leg_unheld(context: Context, leg: RecastLeg) -> None:
@@ -100,6 +104,7 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> bytes:
 def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
     """The children are there, and each parent has what remains of it, or is superseded."""
     parents = [_known(context, receipt_id) for receipt_id in leg.parents]
+    place = head_of(context.state, parents[0]).expected_place
     since = min(stored_since(context.state, parent) for parent in parents)
     lineage = Lineage(leg.parents, _depth(context, leg), transfer_id)
     valuations = shared_valuations(
@@ -117,6 +122,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
             receipt_id=child.receipt_id,
             owner=leg.owner,
             quantity=child.quantity,
+            place=place,
             document_commitments=(),
             reported_unix_ms=context.time_unix_ms,
             transfer_id=transfer_id,
@@ -175,9 +181,10 @@ def _carve(context: Context, parent: Receipt, quantity: int) -> None:
     context.state.put(CARVED, CARVED.key(parent.receipt_id), carved)
 
 
-def _nature(receipt: Receipt) -> tuple[str, ...]:
-    """What receipts must share to be merged."""
-    return (receipt.goods_code, receipt.unit, receipt.warehouse, receipt.quality, receipt.place)
+def _nature(context: Context, receipt: Receipt) -> tuple[str, ...]:
+    """What receipts must share to be merged: the place is where the goods are expected by now."""
+    place = head_of(context.state, receipt).expected_place
+    return (receipt.goods_code, receipt.unit, receipt.warehouse, receipt.quality, place)
 
 
 def _names(leg: RecastLeg) -> tuple[str, ...]:

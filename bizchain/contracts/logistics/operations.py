@@ -15,6 +15,7 @@ from bizchain.contracts.logistics.queries import (
     EVENTS_KEPT,
     Sighting,
     check_digest,
+    check_no_handover,
     claim_of,
     fired,
     handover_of,
@@ -40,6 +41,7 @@ from bizchain.contracts.logistics.types import (
     Head,
     event_hash,
 )
+from bizchain.contracts.receipts.queries import check_unreserved
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -136,7 +138,10 @@ def apply_judge_overdue(context: Context, _: pb.JudgeOverdue, judged: tuple[Head
 
 
 def check_propose_handover(context: Context, operation: pb.ProposeHandover) -> Handover:
-    """The handover offered by whoever has the goods, to a warehouse or a carrier."""
+    """The handover offered by whoever has the goods, to a warehouse or a carrier.
+
+    Not while an open transfer splits, merges or lets out the goods: it ends, by its deadline.
+    """
     receipt, head = watched(context.state, operation.receipt_id)
     if not is_named(context.sender, head, HANDOVER_ACTORS["lapse"]):
         raise Refused(BusinessReason.NOT_THE_CUSTODIAN, f"the goods are with {head.custodian}")
@@ -149,15 +154,9 @@ def check_propose_handover(context: Context, operation: pb.ProposeHandover) -> H
     check_amount(operation.quantity, "quantity")
     _check_deadline(context, operation.deadline_unix_ms)
     check_free(context.state, "receipt", receipt.receipt_id)
+    check_unreserved(context.state, receipt.receipt_id)
+    check_no_handover(context.state, receipt.receipt_id, context.time_unix_ms)
     before = handover_of(context.state, receipt.receipt_id)
-    if (
-        before is not None
-        and before.state == HandoverState.PROPOSED
-        and not expired(context.time_unix_ms, before.deadline_unix_ms)
-    ):
-        raise Refused(
-            BusinessReason.HANDOVER_OPEN, f"handover {before.number} awaits {before.receiver}"
-        )
     return Handover(
         receipt.receipt_id,
         1 if before is None else before.number + 1,

@@ -25,6 +25,7 @@ from bizchain.contracts.logistics.types import (
     GoodsEvent,
     GoodsKind,
     Handover,
+    HandoverState,
     Head,
     Origin,
     WatchLimits,
@@ -46,6 +47,7 @@ __all__ = [
     "WATCHED_STATES",
     "Sighting",
     "check_digest",
+    "check_no_handover",
     "claim_of",
     "fired",
     "first_head",
@@ -247,6 +249,19 @@ def open_case_of(state: Reader, head: Head, rule: WatchRule) -> Case | None:
 def handover_of(state: Reader, receipt_id: str) -> Handover | None:
     """The newest handover of a receipt's goods, or None."""
     return state.get(HANDOVER, HANDOVER.key(receipt_id))
+
+
+def check_no_handover(state: Reader, receipt_id: str, time_unix_ms: int) -> None:
+    """Refuse goods of which a handover awaits its receiver. Raises `Refused(HANDOVER_OPEN)`."""
+    before = handover_of(state, receipt_id)
+    if (
+        before is not None
+        and before.state == HandoverState.PROPOSED
+        and not expired(time_unix_ms, before.deadline_unix_ms)
+    ):
+        raise Refused(
+            BusinessReason.HANDOVER_OPEN, f"handover {before.number} awaits {before.receiver}"
+        )
 
 
 def watched(state: Reader, receipt_id: str) -> tuple[Receipt, Head]:

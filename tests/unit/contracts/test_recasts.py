@@ -268,6 +268,43 @@ def test_goods_that_were_watched_before_a_split_are_watched_after_it(pair: Pair)
     assert logistics.open_cases(pair, "receipt-alice") == ()
 
 
+def test_goods_that_are_handed_over_are_not_split_meanwhile(pair: Pair) -> None:
+    """Else what is handed over would be that of children, and its events those of the parent."""
+    pair.join(logistics.HAULIER, "carrier")
+    pair.carry()
+    deal = split(pair, 990)
+    assert pair.reserve(deal) is None
+    assert logistics.hand(pair, "receipt-alice") is BusinessReason.RECEIPT_RESERVED
+    assert pair.decline(deal, "alice") is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    assert logistics.hand(pair, "receipt-alice") is None
+    assert pair.reserve(split(pair, 990)) is BusinessReason.HANDOVER_OPEN
+    assert logistics.take(pair, "receipt-alice") is None
+    [case_id] = logistics.open_cases(pair, "receipt-alice")
+    assert logistics.answer(pair, "receipt-alice", case_id) is None
+    assert logistics.approve(pair, "receipt-alice", case_id) is None
+    assert pair.reserve(split(pair, 990)) is BusinessReason.NOT_THE_CUSTODIAN
+    judged(pair)
+
+
+def test_children_are_where_their_goods_are_by_now(pair: Pair) -> None:
+    """Goods moved before they had a lot, or with leave since, are expected where they are."""
+    assert logistics.post(pair, "receipt-alice", kind="move", place="hall 5") is None
+    [case_id] = logistics.open_cases(pair, "receipt-alice")
+    assert logistics.answer(pair, "receipt-alice", case_id) is None
+    assert logistics.approve(pair, "receipt-alice", case_id) is None
+    pair.carry()
+    pair.complete(split(pair, 300))
+    assert pair.receipt_of("receipt-part-1").place == "hall 5"
+    assert logistics.post(pair, "receipt-part-1", place="hall 5", quantity=300) is None
+    assert logistics.open_cases(pair, "receipt-part-1") == ()
+    more = issued(pair, "more")
+    alike = recast(pair, "alice", [PARENT, more], [part("all", 1_200)])
+    assert pair.reserve(alike) is BusinessReason.NOT_ALIKE
+    judged(pair)
+
+
 def test_a_split_has_at_most_so_many_children(pair: Pair) -> None:
     most = [1] * CHILDREN_MAX
     assert pair.reserve(split(pair, *most, 1)) is CommonReason.INVALID_ARGUMENT
