@@ -19,6 +19,7 @@ from common.ledger.state import Commitment, Reader, State, Table
 __all__ = [
     "ACTORS",
     "HOLD",
+    "HOLDS_MAX",
     "SUBJECT_KINDS",
     "TRANSITIONS",
     "Hold",
@@ -27,6 +28,8 @@ __all__ = [
     "Holds",
     "apply_notice",
     "check_free",
+    "has_hold",
+    "has_room",
     "holds_of",
 ]
 
@@ -101,6 +104,19 @@ def check_free(state: Reader, kind: str, subject_id: str) -> None:
         )
 
 
+def has_hold(state: Reader, kind: str, subject_id: str, hold: Hold) -> bool:
+    """Whether a subject carries the hold of this authority and case."""
+    return any(_key(one) == _key(hold) for one in holds_of(state, kind, subject_id))
+
+
+def has_room(state: Reader, notice: HoldNotice) -> bool:
+    """Whether the subject can carry the hold that a notice places, or carries it already."""
+    kind, subject_id, hold = notice.subject_kind, notice.subject_id, notice.hold
+    own = sum(one.authority == hold.authority for one in holds_of(state, kind, subject_id))
+    # nobody's holds keep another's out
+    return own < HOLDS_MAX or has_hold(state, kind, subject_id, hold)
+
+
 def check_notice(state: Reader, notice: HoldNotice) -> None:
     """Refuse a notice of an unknown kind, one that lifts no hold, or one that exceeds a limit."""
     if notice.subject_kind not in SUBJECT_KINDS:
@@ -109,11 +125,9 @@ def check_notice(state: Reader, notice: HoldNotice) -> None:
     if any(len(text) > TEXT_CHARACTERS_MAX for text in texts) or not notice.hold.case_id:
         raise Refused(CommonReason.INVALID_ARGUMENT, "a hold has a case number; texts are short")
     check_identifier(notice.subject_id, "subject id", long=True)  # it becomes a key of the state
-    holds = holds_of(state, notice.subject_kind, notice.subject_id)
-    known = any(_key(hold) == _key(notice.hold) for hold in holds)
-    own = sum(hold.authority == notice.hold.authority for hold in holds)
-    if notice.placed and not known and own >= HOLDS_MAX:  # nobody's holds keep another's out
+    if notice.placed and not has_room(state, notice):
         raise Refused(CommonReason.INVALID_ARGUMENT, "the subject carries too many holds")
+    known = has_hold(state, notice.subject_kind, notice.subject_id, notice.hold)
     stands = HoldState.HELD if known else HoldState.FREE
     if (stands, "place" if notice.placed else "lift") not in TRANSITIONS:
         raise Refused(

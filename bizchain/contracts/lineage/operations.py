@@ -30,7 +30,7 @@ from bizchain.v1.operation_pb2 import ValueReceipt
 from common.encoding import encode
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
-from common.ledger.holds import HoldNotice, apply_notice, check_free, holds_of
+from common.ledger.holds import HoldNotice, apply_notice, check_free, has_room, holds_of
 from common.ledger.identity import active_party
 from common.ledger.lineage import DEPTH_MAX, Lineage, check_shape, sum_of
 from common.transfer.facts import RecastFacts
@@ -137,7 +137,11 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
 
 
 def release_leg(context: Context, _: bytes, leg: RecastLeg) -> None:
-    """The parents are as they were, and the names are free."""
+    """The parents are as they were, and the names are free: rules hold the parents alone."""
+    for child in leg.children:
+        for hold in holds_of(context.state, "receipt", child.receipt_id):
+            if hold.authority == RULE_AUTHORITY:
+                _tell(context, HoldNotice("receipt", child.receipt_id, hold, placed=False))
     _unreserve(context, leg)
 
 
@@ -164,15 +168,19 @@ def _pass_on_holds(context: Context, parents: Sequence[Receipt], child: Receipt)
             assert case is not None, "a head lists cases that are there"
             cases.setdefault(case_id, replace(case, receipt_id=child.receipt_id))
         for hold in holds_of(context.state, "receipt", parent.receipt_id):
-            if hold.authority != RULE_AUTHORITY:
-                notice = HoldNotice("receipt", child.receipt_id, hold, placed=True)
-                apply_notice(context.state, notice)
-                context.emit("hold", f"receipt/{child.receipt_id}", notice)
-                context.send("hold", notice)
+            notice = HoldNotice("receipt", child.receipt_id, hold, placed=True)
+            if hold.authority != RULE_AUTHORITY and has_room(context.state, notice):
+                _tell(context, notice)
     if cases:
         head = replace(first_head(child), open_cases=tuple(sorted(cases)))
         context.state.put(HEAD, HEAD.key(child.receipt_id), head)
         open_cases(context, [cases[case_id] for case_id in sorted(cases)])
+
+
+def _tell(context: Context, notice: HoldNotice) -> None:
+    apply_notice(context.state, notice)
+    context.emit("hold", f"receipt/{notice.subject_id}", notice)
+    context.send("hold", notice)
 
 
 def _carve(context: Context, parent: Receipt, quantity: int) -> None:

@@ -19,6 +19,7 @@ from bizchain.contracts.receipts.queries import reserving_transfer
 from bizchain.reasons import BusinessReason
 from bizchain.v1.operation_pb2 import ReportReceipt
 from common.errors import CommonReason, Reason, TransferReason
+from common.ledger.holds import HOLDS_MAX, holds_of
 from common.ledger.lineage import CHILDREN_MAX, DEPTH_MAX, PARENTS_MAX, Part
 from common.transfer.machine import TransferState
 from common.transfer.terms import Mode
@@ -223,6 +224,77 @@ def test_a_freeze_after_the_decision_reaches_the_children(
         pair.lift("receipt", "receipt-part-1")
     pair.carry()
     assert pair.asset.do("alice", move_title=move) is None
+    judged(pair)
+
+
+@pytest.mark.parametrize("by_rule", [False, True])
+def test_a_freeze_after_the_decision_waits_for_nobody_to_settle(pair: Pair, by_rule: bool) -> None:
+    """Whoever carries the proofs can leave a split unsettled; the children are held anyway."""
+    deal = split(pair, 400, 600)
+    assert decided(pair, deal) is None
+    if by_rule:
+        assert logistics.post(pair, "receipt-alice", alarm="water") is None
+    else:
+        pair.hold("receipt", "receipt-alice")
+    pair.carry()
+    pair.advance(100_000)
+    pair.fresh()
+    move = MoveTitle(lot_id="lot-part-1", receiver="bob", quantity=1, reference="sold")
+    assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
+    judged(pair)
+    if by_rule:
+        [case_id] = logistics.open_cases(pair, "receipt-alice")
+        assert logistics.answer(pair, "receipt-alice", case_id) is None
+        assert logistics.approve(pair, "receipt-alice", case_id) is None
+    else:
+        pair.lift("receipt", "receipt-alice")
+    pair.carry()
+    judged(pair)
+    assert pair.asset.do("alice", move_title=move) is None
+    assert pair.settle(deal) is None
+    pair.carry()
+    judged(pair)
+
+
+@pytest.mark.parametrize("by_rule", [False, True])
+def test_a_freeze_of_a_split_that_ends_without_children_holds_the_parent(
+    pair: Pair, by_rule: bool
+) -> None:
+    deal = split(pair, 400)
+    assert pair.reserve(deal) is None
+    if by_rule:
+        assert logistics.post(pair, "receipt-alice", alarm="water") is None
+    else:
+        pair.hold("receipt", "receipt-alice")
+    pair.carry()
+    assert pair.decide(deal) is TransferReason.SUBJECT_HELD
+    assert pair.decline(deal, "alice") is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    pair.carry()
+    assert holds_of(pair.asset.ledger.state, "receipt", "receipt-alice")
+    assert bool(holds_of(pair.asset.ledger.state, "receipt", "receipt-part-1")) is not by_rule
+    judged(pair)
+
+
+def test_holds_of_merged_goods_are_as_many_as_a_receipt_can_carry(pair: Pair) -> None:
+    """A hold lifted on one parent stays with the child while it stands on another."""
+    more = issued(pair, "more")
+    deal = recast(pair, "alice", [PARENT, more], [part("all", RECEIPT_UNITS + 500)])
+    assert decided(pair, deal) is None
+    pair.hold("receipt", "receipt-more", case="case-0")
+    for number in range(HOLDS_MAX):
+        pair.hold("receipt", "receipt-alice", case=f"case-{number}")
+    pair.hold("receipt", "receipt-more", case="case-more")
+    pair.lift("receipt", "receipt-alice", case="case-0")
+    pair.lift("receipt", "receipt-alice", case="case-1")
+    pair.carry()
+    assert pair.settle(deal) is None
+    for _ in range(5):
+        pair.carry()
+    held = holds_of(pair.asset.ledger.state, "receipt", "receipt-all")
+    assert len(held) == HOLDS_MAX
+    assert {"case-0", "case-more"} < {hold.case_id for hold in held}
     judged(pair)
 
 
