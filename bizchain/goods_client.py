@@ -205,16 +205,21 @@ class GoodsClient(TypedClient):
         amount: int,
         currency: str,
         *,
+        quantity: int,
         method: str,
         source: str,
         valid_until_unix_ms: int,
         evidence_hash: bytes,
     ) -> Outcome:
-        """By an appraiser: what the whole receipt is worth, in minor units, and until when."""
+        """By an appraiser: what the whole receipt is worth, in minor units, and until when.
+
+        `quantity` is what was valued. Refused where the receipt is for another one by then.
+        """
         operation = pb.ValueReceipt(
             receipt_id=receipt_id,
             amount=amount,
             currency=currency,
+            quantity=quantity,
             method=method,
             source=source,
             valid_until_unix_ms=valid_until_unix_ms,

@@ -11,7 +11,7 @@ from bizchain.contracts.valuations.types import VALIDITY_MS_MAX, valuation_hash
 from relay.cli.command import network_command, noun
 from relay.cli.output import clock_of, print_record
 from relay.cli.session import Session
-from relay.cli.values import amount_of, digest_of, money
+from relay.cli.values import amount_of, digest_of, money, quantity_of
 
 __all__ = ["add"]
 
@@ -33,6 +33,8 @@ def add(root: typer.Typer) -> None:
 async def record(
     session: Session,
     receipt: ReceiptId,
+    quantity: Annotated[str, typer.Option(help="How much was valued, all there is: 24.75.")],
+    unit: Annotated[str, typer.Option(help="Its UN/ECE Rec. 20 code: TNE.")],
     amount: Annotated[str, typer.Option(help="Worth of the whole receipt: 12500.00.")],
     currency: Annotated[str, typer.Option(help="ISO 4217 code.")],
     method: Annotated[str, typer.Option(help="How it was found: market comparison.")],
@@ -44,11 +46,13 @@ async def record(
 ) -> None:
     """Value the goods of a receipt, as an appraiser: it takes the place of the one before."""
     minor = amount_of(amount, currency)
+    base, _ = quantity_of(quantity, unit)
     books = await session.signing_books()
     outcome = await books.value_receipt(
         receipt,
         minor,
         currency,
+        quantity=base,
         method=method,
         source=source,
         valid_until_unix_ms=time.time_ns() // 1_000_000 + days * DAY_MS,

@@ -164,6 +164,7 @@ async def _value(tale: Tale, people: People) -> None:
         tale.name("coil"),
         WORTH,
         CURRENCY,
+        quantity=COIL.quantity,
         method="market comparison",
         source="index of hot-rolled coil",
         valid_until_unix_ms=tale.stage.ports.now_unix_ms() + 30 * 24 * HOUR_MS,

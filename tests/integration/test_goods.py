@@ -298,7 +298,8 @@ async def test_goods_are_valued_and_people_read_it(
     books: BusinessClient, terminal: Terminal
 ) -> None:
     receipt = await stored(books, "coil-worth")
-    said = (receipt, "12500.00", "CNY", "market comparison", "a price index", PAPER)
+    worth = (str(UNITS), "GRM", "12500.00", "CNY")
+    said = (receipt, *worth, "market comparison", "a price index", PAPER)
     with pytest.raises(Refused) as refused:
         await terminal(valuation.record, *said, by="owner")
     assert refused.value.reason is CommonReason.PERMISSION_DENIED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bizchain.contracts.receipts.queries import receipt_of
 from bizchain.contracts.valuations.queries import check_valued, valuation_of
 from bizchain.contracts.valuations.types import Valuation
 from bizchain.reasons import BusinessReason
@@ -24,7 +25,7 @@ WORTH = 2_000
 def valuing(receipt_id: str, **changed: Any) -> pb.ValueReceipt:
     """A statement that holds for twenty days."""
     fields: dict[str, Any] = {
-        "receipt_id": receipt_id, "amount": WORTH, "currency": "EUR",
+        "receipt_id": receipt_id, "amount": WORTH, "currency": "EUR", "quantity": RECEIPT_UNITS,
         "method": "market comparison", "source": "an exchange's closing price",
         "valid_until_unix_ms": cast.START_UNIX_MS + 20 * DAY_MS, "evidence_hash": REPORT,
     }  # fmt: skip
@@ -33,6 +34,8 @@ def valuing(receipt_id: str, **changed: Any) -> pb.ValueReceipt:
 
 def value(pair: Pair, receipt_id: str, by: str = APPRAISER, **changed: Any) -> Reason | None:
     changed.setdefault("valid_until_unix_ms", pair.business.now + 20 * DAY_MS)
+    receipt = receipt_of(pair.business.ledger.state, receipt_id)
+    changed.setdefault("quantity", 0 if receipt is None else receipt.quantity)
     return pair.business.do(by, value_receipt=valuing(receipt_id, **changed))
 
 

@@ -10,16 +10,18 @@ Rules:
   deadline (`common.deadline.expired`).
 - The newest one counts: it replaces the one before, whoever made that, also where it is lower or
   ends sooner. Numbers of a receipt's valuations count up from 1, without a gap.
-- The amount is for the receipt's whole quantity, as if nothing were lost. What the goods are worth
-  is `worth_of`: the amount times what is not confirmed as lost, over the quantity, rounded down. A
-  loss therefore needs no new valuation; where all is lost the goods are worth 0, nobody values
-  them any more, and `check_valued` refuses.
+- The amount is for the receipt's whole quantity, as if nothing were lost. The appraiser names the
+  quantity: what was valued before it was split is refused. What the goods are worth is `worth_of`:
+  the amount times what is not confirmed as lost, over the quantity, rounded down. A loss therefore
+  needs no new valuation; where all is lost the goods are worth 0, nobody values them any more, and
+  `check_valued` refuses.
 - Each valuation travels to the asset chain by a certified message and is kept there by receipt.
 
       (none) --value--> number 1 --value--> number 2 ...
 
-    value_receipt(receipt_id="coil-7", amount=1_250_000, currency="CNY", method="market comparison",
-                  source="SHFE HRC", valid_until_unix_ms=..., evidence_hash=sha256(report))
+    value_receipt(receipt_id="coil-7", amount=1_250_000, currency="CNY", quantity=5_000_000,
+                  method="market comparison", source="SHFE HRC", valid_until_unix_ms=...,
+                  evidence_hash=sha256(report))
     valuation = check_valued(context, "coil-7")
     valuation_hash(valuation)
 """

@@ -32,6 +32,9 @@ def check_value_receipt(context: Context, operation: pb.ValueReceipt) -> Valuati
     if context.sender in (receipt.owner, receipt.warehouse):
         raise Refused(BusinessReason.OWN_FIRM, "nobody values what their own firm owns or keeps")
     check_not_lost(context.state, receipt)
+    if operation.quantity != receipt.quantity:  # a split may have come in between
+        message = f"{receipt.quantity} {receipt.unit} are there, {operation.quantity} are valued"
+        raise Refused(BusinessReason.REPORT_MISMATCH, message)
     _check_statement(operation)
     if not lies_within(VALIDITY_MS_MAX, context.time_unix_ms, operation.valid_until_unix_ms):
         raise Refused(CommonReason.INVALID_ARGUMENT, "a valuation ends within 366 days")

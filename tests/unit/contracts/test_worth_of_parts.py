@@ -203,3 +203,12 @@ def test_no_valuation_of_the_owners_hides_in_a_merge() -> None:
     pair.complete(recast(pair, "valuer", parents, [part("all", RECEIPT_UNITS + 500)]))
     assert worth(pair, "all") == 0
     judged(pair)
+
+
+def test_what_was_valued_before_a_split_is_not_the_worth_of_what_remains() -> None:
+    pair = furnished()
+    pair.complete(recast(pair, "alice", [PARENT], [part("most", RECEIPT_UNITS - 1)]))
+    late = value(pair, PARENT[0], quantity=RECEIPT_UNITS, amount=1_000_000)
+    assert late is BusinessReason.REPORT_MISMATCH
+    assert value(pair, PARENT[0], quantity=1, amount=1_000) is None
+    judged(pair)
