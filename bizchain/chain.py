@@ -26,6 +26,7 @@ from bizchain.contracts.parties import invariants as party_invariants
 from bizchain.contracts.parties import operations as parties
 from bizchain.contracts.receipts import invariants as receipt_invariants
 from bizchain.contracts.receipts import operations as receipts
+from bizchain.reading import READING
 from bizchain.v1.operation_pb2 import Operation
 from common.ledger.chain import Chain
 from common.transfer.invariants import INVARIANTS as TRANSFER_INVARIANTS
@@ -68,4 +69,5 @@ CHAIN = Chain(
     },
     permit=grades.permit,
     found=parties.found,
+    reading=READING,
 )
