@@ -253,7 +253,7 @@ def test_a_party_is_told_that_it_has_no_account_itself() -> None:
 
 
 def with_party(change: Callable[[Party], Party], party_id: str) -> LiveChain:
-    """The asset chain's ledger, one party of which is changed."""
+    """The asset chain, one party of which is changed. The regulator has a grant without end."""
     chain = ASSET_APP.chain
 
     def found(state: State, genesis: Genesis) -> None:
@@ -261,6 +261,8 @@ def with_party(change: Callable[[Party], Party], party_id: str) -> LiveChain:
         party = state.get(PARTY, PARTY.key(party_id))
         assert party is not None
         state.put(PARTY, PARTY.key(party_id), change(party))
+        grant = ReadGrant("regulator", VICTIM, FOREVER_UNIX_MS)
+        state.put(READ_GRANT, PLANTED[READ_GRANT], grant)
 
     return live(dataclasses.replace(chain, found=found))
 
@@ -288,6 +290,8 @@ def test_a_regulator_sees_what_a_grant_in_force_opens_and_until_it_ends() -> Non
 def test_a_grant_opens_nothing_to_one_who_is_no_regulator_any_more() -> None:
     key = PLANTED[HOLDING]
     ended = (RoleGrant("regulator", START_UNIX_MS - 1),)
+    same = with_party(lambda party: party, "regulator")
+    assert sight_of(same, "regulator").sees_row(key, same.ledger.value_at(1, key))
     for change in (
         lambda party: msgspec.structs.replace(party, roles=ended),
         lambda party: msgspec.structs.replace(party, status="suspended"),
