@@ -23,7 +23,7 @@ from assetchain.contracts.lineage.keys import LINEAGE
 from assetchain.contracts.listings.keys import LISTING, SALE
 from assetchain.contracts.listings.queries import disclosure_by
 from assetchain.contracts.listings.types import Disclosure, Listing, Sale
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, VALUATION
 from assetchain.contracts.lots.types import Lot
 from assetchain.v1 import holding_service_pb2 as holding_pb
 from assetchain.v1 import listing_service_pb2 as listing_pb
@@ -38,6 +38,7 @@ from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY, Party
 from common.ledger.impairment import ImpairmentNotice
 from common.ledger.lineage import Lineage
+from common.ledger.valuation import ValuationNotice
 from common.rpc.client import Found
 from common.rpc.council import CouncilClient
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
@@ -179,3 +180,7 @@ class AssetClient(CouncilClient):
     async def lineage(self, lot_id: str) -> Found[Lineage]:
         """What a lot was made of; the value is None where it was minted on an issued receipt."""
         return await self.ledger.get(LINEAGE, LINEAGE.key(lot_id))
+
+    async def valuation(self, receipt_id: str) -> Found[ValuationNotice]:
+        """The newest valuation of the goods behind a receipt; the value is None without one."""
+        return await self.ledger.get(VALUATION, VALUATION.key(receipt_id))

@@ -16,7 +16,7 @@ from assetchain.contracts.holdings.types import TitleMove
 from assetchain.contracts.lineage.keys import LINEAGE
 from assetchain.contracts.listings.keys import LISTING, OPEN_LISTING, SALE
 from assetchain.contracts.listings.types import Sale
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
 from common.governance.types import BALLOT, PROPOSAL
 from common.ledger.grades import GRADE, POLICY
 from common.ledger.holds import HOLD
@@ -69,13 +69,13 @@ READING = ReadRules(
     public_rows=frozenset(
         {
             *(PARTY, HOLD, GRADE, POLICY, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
-            *(LOT, ROOT, IMPAIRMENT, LINEAGE, LISTING, OPEN_LISTING),
+            *(LOT, ROOT, IMPAIRMENT, VALUATION, LINEAGE, LISTING, OPEN_LISTING),
         }
     ),
     public_events=frozenset(
         {
             *("transfer", "message", "message-applied", "link", "peer-frozen"),
-            *("hold", "ballot", "version", "lot", "impairment", "listing"),
+            *("hold", "ballot", "version", "lot", "impairment", "valuation", "listing"),
         }
     ),
 )

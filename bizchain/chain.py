@@ -26,6 +26,8 @@ from bizchain.contracts.parties import invariants as party_invariants
 from bizchain.contracts.parties import operations as parties
 from bizchain.contracts.receipts import invariants as receipt_invariants
 from bizchain.contracts.receipts import operations as receipts
+from bizchain.contracts.valuations import invariants as valuation_invariants
+from bizchain.contracts.valuations import operations as valuations
 from bizchain.reading import READING
 from bizchain.v1.operation_pb2 import Operation
 from common.ledger.chain import Chain
@@ -50,6 +52,7 @@ CHAIN = Chain(
         **logistics.OPERATIONS,
         **incidents.OPERATIONS,
         **exits.OPERATIONS,
+        **valuations.OPERATIONS,
     },
     legs={**receipts.LEGS, **cash.LEGS, **exits.LEGS, **lineage.LEGS},
     invariants={
@@ -66,6 +69,7 @@ CHAIN = Chain(
         **incident_invariants.INVARIANTS,
         **exit_invariants.INVARIANTS,
         **lineage_invariants.INVARIANTS,
+        **valuation_invariants.INVARIANTS,
     },
     permit=grades.permit,
     found=parties.found,

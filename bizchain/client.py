@@ -34,12 +34,13 @@ from bizchain.contracts.cash.types import (
 from bizchain.contracts.documents.keys import DOCUMENT
 from bizchain.contracts.documents.types import Document
 from bizchain.contracts.exits.keys import EXIT_REQUEST
-from bizchain.contracts.exits.queries import Worth, fee_of
+from bizchain.contracts.exits.queries import fee_of, worth_by
 from bizchain.contracts.exits.types import ExitRequest, StorageFee
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.parties.types import Party, RoleGrant, User
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt
+from bizchain.contracts.valuations.keys import VALUATION
 from bizchain.goods_client import GoodsClient
 from bizchain.paperclient import PaperClient
 from bizchain.statement import JournalBlock, Statement, balances_of, statement_of
@@ -434,5 +435,6 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
         """
         storage = (await self.ledger.get(STORAGE, STORAGE.key(receipt.receipt_id))).value
         since = receipt.reported_unix_ms if storage is None else storage.since_unix_ms
-        worth = Worth(0, "", 0)
+        valued = await self.ledger.get(VALUATION, VALUATION.key(receipt.receipt_id))
+        worth = worth_by(valued.value)
         return fee_of(await self.fee_schedule(), worth, since, currency, until_unix_ms)

@@ -14,8 +14,10 @@ from bizchain.contracts.incidents.types import Case, Loss
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD
 from bizchain.contracts.logistics.queries import first_head
 from bizchain.contracts.logistics.types import GoodsEvent, Handover, Head
-from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECEIPT
 from bizchain.contracts.receipts.types import Delivery
+from bizchain.contracts.valuations.keys import VALUATION
+from bizchain.contracts.valuations.types import Valuation
 from bizchain.v1 import incident_service_pb2 as incident_pb
 from bizchain.v1 import logistics_service_pb2 as logistics_pb
 from bizchain.v1 import operation_pb2 as pb
@@ -94,7 +96,8 @@ class GoodsClient(TypedClient):
         what = f"receipt {receipt_id}"
         receipt = (await self.get(RECEIPT, RECEIPT.key(receipt_id), what)).value
         assert receipt is not None, "a found receipt has a value"
-        return first_head(receipt)
+        carved = (await self.ledger.get(CARVED, CARVED.key(receipt_id))).value
+        return first_head(receipt, 0 if carved is None else carved.quantity)
 
     async def goods_events(self, receipt_id: str) -> list[Row[GoodsEvent]]:
         """The newest events of a receipt, oldest first."""
@@ -193,3 +196,32 @@ class GoodsClient(TypedClient):
     async def delivery(self, receipt_id: str) -> Found[Delivery]:
         """The newest delivery of a receipt's goods. Raises `Refused(NOT_FOUND)`."""
         return await self.get(DELIVERY, DELIVERY.key(receipt_id), f"delivery of {receipt_id}")
+
+    # --- valuations ------------------------------------------------------------------------------
+
+    async def value_receipt(
+        self,
+        receipt_id: str,
+        amount: int,
+        currency: str,
+        *,
+        method: str,
+        source: str,
+        valid_until_unix_ms: int,
+        evidence_hash: bytes,
+    ) -> Outcome:
+        """By an appraiser: what the whole receipt is worth, in minor units, and until when."""
+        operation = pb.ValueReceipt(
+            receipt_id=receipt_id,
+            amount=amount,
+            currency=currency,
+            method=method,
+            source=source,
+            valid_until_unix_ms=valid_until_unix_ms,
+            evidence_hash=evidence_hash,
+        )
+        return await self.act(value_receipt=operation)
+
+    async def valuation(self, receipt_id: str) -> Found[Valuation]:
+        """The newest valuation of a receipt. Raises `Refused(NOT_FOUND)`."""
+        return await self.get(VALUATION, VALUATION.key(receipt_id), f"valuation of {receipt_id}")

@@ -13,6 +13,7 @@ from bizchain.contracts.invoices import service as invoices
 from bizchain.contracts.logistics import service as logistics
 from bizchain.contracts.parties import service as parties
 from bizchain.contracts.receipts import service as receipts
+from bizchain.contracts.valuations import service as valuations
 from common.node.app import NodeApp
 
 __all__ = ["APP"]
@@ -30,5 +31,6 @@ APP = NodeApp(
         incidents.SERVICE,
         authority.SERVICE,
         grades.SERVICE,
+        valuations.SERVICE,
     ),
 )

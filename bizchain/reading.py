@@ -34,7 +34,8 @@ from bizchain.contracts.invoices.types import Invoice, ReceiptUse
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC
 from bizchain.contracts.parties.types import FreezeOrder
-from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT, RESERVATION
+from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECEIPT, RESERVATION
+from bizchain.contracts.valuations.keys import VALUATION
 from common.governance.types import BALLOT, PROPOSAL
 from common.ledger.grades import GRADE, POLICY
 from common.ledger.holds import HOLD
@@ -149,7 +150,7 @@ READING = ReadRules(
         {
             *(PARTY, HOLD, GRADE, POLICY, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
             *(ISSUANCE, CURRENCY_BOOK, READING_KEY),
-            *(RECEIPT, DELIVERY, RESERVATION, LINEAGE, STORAGE),
+            *(RECEIPT, DELIVERY, RESERVATION, CARVED, LINEAGE, STORAGE, VALUATION),
             *(HEAD, GOODS_EVENT, SSCC, HANDOVER, CASE, LOSS),
         }
     ),
@@ -157,7 +158,8 @@ READING = ReadRules(
         {
             *("transfer", "message", "message-applied", "link", "peer-frozen"),
             *("party", "grade", "policy", "hold", "ballot", "version"),
-            *("receipt", "delivery", "goods-event", "handover", "goods-case", "loss", "impairment"),
+            *("receipt", "delivery", "goods-event", "handover", "goods-case", "loss"),
+            *("impairment", "valuation"),
         }
     ),
 )

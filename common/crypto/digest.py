@@ -51,6 +51,7 @@ class Tag(enum.Enum):
     KEY_DATA_SALT = b"wutong/1/key-data-salt"
     INVOICE = b"wutong/1/invoice"
     DISCLOSURE = b"wutong/1/disclosure"
+    VALUATION = b"wutong/1/valuation"
 
 
 def sha256(data: bytes) -> bytes:

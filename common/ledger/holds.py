@@ -27,6 +27,7 @@ __all__ = [
     "Holds",
     "apply_notice",
     "check_free",
+    "holds_of",
 ]
 
 SUBJECT_KINDS = ("lot", "party", "receipt")

@@ -179,17 +179,21 @@ class LedgerClient:
         composed = [self.prepare(operation) for operation in operations]
         return await self.send_many(composed, seconds=seconds)
 
-    async def send(self, composed: Composed, *, seconds: float = SUBMIT_SECONDS) -> Outcome:
+    async def send(
+        self, composed: Composed, *, seconds: float = SUBMIT_SECONDS, once: bool = False
+    ) -> Outcome:
         """The outcome of a prepared transaction, success or refusal. May be called again.
 
-        Raises `Refused`: OUTCOME_UNKNOWN where it is not known in time.
+        With `once` a refusal in a block is the outcome even where a later block may have it
+        otherwise: a signer who is unknown may join. Raises `Refused`: OUTCOME_UNKNOWN where it is
+        not known in time.
         """
         await self._asker.genesis()
         if self._submitter is None:
             self._submitter = Submitter(self._nodes, self._verifier)
         try:
             async with asyncio.timeout(seconds):
-                return await self._submitter.submit(composed)
+                return await self._submitter.submit(composed, once=once)
         except TimeoutError:
             raise Refused(
                 CommonReason.OUTCOME_UNKNOWN,

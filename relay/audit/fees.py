@@ -3,7 +3,8 @@
 The state keeps by which schedule a leg was judged; this believes none of it. The block in which a
 transfer was reserved is known from its record there, the schedule of that block from the votes, and
 what was collected from the journal of the block that settles it. Of an exit (X6), the value of the
-goods and the day they came are those its own row names; `relay.audit.pair` judges these.
+goods is that of the valuations recorded before; the day they came is what its own row names, which
+`relay.audit.pair` judges.
 """
 
 from __future__ import annotations
@@ -11,16 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bizchain.contracts.cash.queries import (
-    days_begun,
-    management_fee,
-    read_leg,
-    schedule_at,
-    trade_fee,
-)
+from bizchain.contracts.cash.queries import read_leg, schedule_at, trade_fee
 from bizchain.contracts.cash.types import AccountClass, JournalEntry
 from bizchain.contracts.exits.keys import EXIT_TERMS
+from bizchain.contracts.exits.queries import Worth, fee_of, worth_by
 from bizchain.contracts.exits.types import ExitLeg
+from bizchain.contracts.valuations.types import Valuation
 from common.encoding import decode
 from common.ledger.block import Event, EventKind, decode_leaf
 from common.ledger.chain import Violation
@@ -39,6 +36,8 @@ class FeeBook:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._reserved_at: dict[bytes, int] = {}
+        self._valued: dict[str, Valuation] = {}
+        self._worth: dict[bytes, Worth] = {}
 
     def take(self, height: int) -> Sequence[Violation]:
         """What is wrong with the fees of the block just applied."""
@@ -54,6 +53,9 @@ class FeeBook:
                     collected[entry.reference] += entry.amount
                 elif entry.debit.startswith(FEES):
                     passed_on[entry.reference] += entry.amount
+            elif leaf.kind == "valuation":
+                valuation = decode(Valuation, leaf.payload)
+                self._valued[valuation.receipt_id] = valuation
             elif leaf.kind == EventKind.TRANSFER:
                 record = decode(TransferRecord, leaf.payload)
                 if record.flow == TRADE:
@@ -90,16 +92,20 @@ class FeeBook:
 
         An exit is decided here: in the block that reserves it, or later, in two steps.
         """
-        if record.state == TransferState.RESERVED:
-            self._reserved_at[record.transfer_id] = height
-            return 0
-        reserved = self._reserved_at.pop(record.transfer_id, height)
-        state = self._ledger.state
-        terms = state.get(EXIT_TERMS, EXIT_TERMS.key(record.transfer_id))
-        row = record_of(state, record.transfer_id)
-        if record.state != TransferState.COMMITTED or row is None or terms is None:
+        row = record_of(self._ledger.state, record.transfer_id)
+        if row is None or not row.leg:
             return 0
         leg = decode(ExitLeg, row.leg)
-        _, schedule = schedule_at(state, self._ledger.genesis.parameters, reserved)
-        days = days_begun(terms.since_unix_ms, leg.stored_until_unix_ms)
-        return management_fee(terms.value, days, schedule.management_basis_points_per_day)
+        worth = worth_by(self._valued.get(leg.receipt_id))
+        if record.state == TransferState.RESERVED:
+            self._reserved_at[record.transfer_id] = height
+            self._worth[record.transfer_id] = worth
+            return 0
+        reserved = self._reserved_at.pop(record.transfer_id, height)
+        worth = self._worth.pop(record.transfer_id, worth)
+        terms = self._ledger.state.get(EXIT_TERMS, EXIT_TERMS.key(record.transfer_id))
+        if record.state != TransferState.COMMITTED or terms is None:
+            return 0
+        in_force = schedule_at(self._ledger.state, self._ledger.genesis.parameters, reserved)
+        since, until = terms.since_unix_ms, leg.stored_until_unix_ms
+        return fee_of(in_force, worth, since, leg.currency, until).fee

@@ -25,6 +25,7 @@ from relay.cli import (
     receipt,
     transfer,
     up,
+    valuation,
 )
 
 __all__ = ["app", "main"]
@@ -43,6 +44,7 @@ def _root() -> typer.Typer:
     invoice.add(root)
     listing.add(root)
     leaving.add(root)
+    valuation.add(root)
     return root
 
 

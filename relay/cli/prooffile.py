@@ -23,6 +23,7 @@ from bizchain.contracts.incidents.keys import CASE, LOSS
 from bizchain.contracts.invoices.keys import INVOICE
 from bizchain.contracts.logistics.keys import HANDOVER, HEAD
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
+from bizchain.contracts.valuations.keys import VALUATION
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
 from common.governance.types import BALLOT
@@ -54,6 +55,7 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "loss": (BUSINESS, LOSS, 1),
     "delivery": (BUSINESS, DELIVERY, 1),
     "change": (BUSINESS, CHANGE, 1),
+    "valuation": (BUSINESS, VALUATION, 1),
     "grade": (BUSINESS, GRADE, 1),
     "lot": (ASSET, LOT, 1),
     "impairment": (ASSET, IMPAIRMENT, 1),

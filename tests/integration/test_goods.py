@@ -18,8 +18,10 @@ from bizchain.node import APP
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import incident_service_pb2 as incident_pb
 from bizchain.v1 import logistics_service_pb2 as logistics_pb
+from bizchain.v1 import valuation_service_pb2 as valuation_pb
 from bizchain.v1.incident_service_pb2_grpc import IncidentServiceStub
 from bizchain.v1.logistics_service_pb2_grpc import LogisticsServiceStub
+from bizchain.v1.valuation_service_pb2_grpc import ValuationServiceStub
 from common.crypto.digest import sha256
 from common.crypto.keyfile import save_signing_key
 from common.crypto.pki import save_credential
@@ -28,7 +30,7 @@ from common.ledger.compose import Author
 from common.networkfile import save_network
 from common.rpc.client import LedgerClient
 from common.rpc.typed import CALL_SECONDS
-from relay.cli import event, goods
+from relay.cli import event, goods, valuation
 from relay.cli.options import Options
 from relay.cli.output import Output
 from relay.cli.session import Session
@@ -41,6 +43,7 @@ from tests.shared_data import SAMPLES
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PARTIES = {
+    "valuer": ("appraiser",),
     "haulier": ("carrier",),
     "operator": ("administrator",),
     "owner": ("supplier",),
@@ -289,3 +292,25 @@ async def test_people_read_goods_over_grpc(books: BusinessClient) -> None:
     )
     found = await books.incidents()
     assert len(everything.incidents) == len(found)
+
+
+async def test_goods_are_valued_and_people_read_it(
+    books: BusinessClient, terminal: Terminal
+) -> None:
+    receipt = await stored(books, "coil-worth")
+    said = (receipt, "12500.00", "CNY", "market comparison", "a price index", PAPER)
+    with pytest.raises(Refused) as refused:
+        await terminal(valuation.record, *said, by="owner")
+    assert refused.value.reason is CommonReason.PERMISSION_DENIED
+    await terminal(valuation.record, *said, by="valuer")
+    shown = await terminal(valuation.show, receipt)
+    assert (shown["number"], shown["amount"]) == (1, "12500.00 CNY")
+    assert (shown["appraiser"], shown["evidence_hash"]) == ("valuer", PAPER)
+    answer = await books.ledger.ask(
+        lambda node: ValuationServiceStub(node.channel).GetValuation(
+            valuation_pb.GetValuationRequest(receipt_id=receipt), timeout=CALL_SECONDS
+        ),
+        lambda answer: answer,
+    )
+    assert answer.valuation.amount == 1_250_000
+    assert answer.valuation.valuation_hash.hex() == shown["valuation_hash"]

@@ -28,6 +28,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "bank": ("bank",),
     "second-bank": ("bank",),
     "warehouse": ("warehouse",),
+    "appraiser": ("appraiser",),
     **dict.fromkeys(TRADERS, ("supplier", "buyer")),
 }
 MAKER, CHECKER = "maker", "checker"

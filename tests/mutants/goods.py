@@ -41,7 +41,7 @@ MUTANTS = {
         RULES, "return seen.event.named_hash != seen.event.previous_hash", "return False"
     ),
     "call_the_overtaken_a_gap": Mutant(
-        RULES, "known.append(origin_hash(origin_of(receipt)))", "pass"
+        RULES, "known.append(origin_hash(origin_in(state, receipt)))", "pass"
     ),
     "post_for_anyone": Mutant(
         EVENTS, "if context.sender not in (receipt.warehouse, head.custodian):", "if False:"

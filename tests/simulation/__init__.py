@@ -1,8 +1,10 @@
 """The whole system in one process under virtual time: both chains, relays, clients, and liars.
 
     founding.py    the consortium every world begins with
-    market.py      clients: trades of every kind, payments, holds, closed accounts
-    deal.py        one trade of theirs
+    market.py      clients: trades of every kind, listings, payments, holds, closed accounts
+    yard.py        what owners do besides: lots split and merged, goods taken out
+    bargaining.py  how what they agree on is handed over, declined, left, brought on by hand
+    deal.py        one transfer of theirs
     relays.py      relays: the real reconciler, verifier and journal
     service.py     what a node answers; remote.py, submitter.py: who asks, over the network
     disasters.py   crashes anywhere, partitions, noise, lost journals, clocks gone wrong

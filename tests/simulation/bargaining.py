@@ -129,6 +129,7 @@ class Bargaining:
         terms = agreement.terms
         self.deals[agreement.transfer_id] = deal
         self._oracle.locks[agreement.transfer_id] = terms.hash_lock
+        self._oracle.deciders[agreement.transfer_id] = self._decider(deal)
         self._oracle.counts[f"deals {kind}"] += 1
         self._oracle.counts[f"deals {terms.flow} {terms.mode}"] += 1
         due_ms = terms.deadline_unix_ms - START_UNIX_MS

@@ -8,6 +8,7 @@ from functools import partial
 from google.protobuf.message import Message
 
 from assetchain.contracts.listings.types import Disclosure, Limits, Listing
+from assetchain.contracts.lots.types import Lot, LotState
 from assetchain.v1 import operation_pb2 as asset_pb
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.v1 import operation_pb2 as business_pb
@@ -45,6 +46,7 @@ from tests.simulation.oracle import PAYMENT, Oracle
 from tests.simulation.relays import SimulatedRelay
 from tests.simulation.remote import Remote
 from tests.simulation.submitter import Submitter
+from tests.simulation.yard import Yard
 
 __all__ = ["Market"]
 
@@ -86,9 +88,11 @@ class Market:
         self._planned_lots: list[tuple[str, str]] = []
         self._lots: list[tuple[str, str]] = []
         self._buyers = list(BUYERS)
+        self._seen_lots: set[str] = set()
         self._references = 0
         self._close_after_us = NEVER_US
         self.bargaining = Bargaining(world, network, relays, oracle, self._send)
+        self._yard = Yard(world, self.bargaining, oracle, self._send)
         oracle.on_event = self._happened
 
     def _desk(self, name: str, cluster: Cluster) -> Submitter:
@@ -135,20 +139,32 @@ class Market:
     def _happened(self, chain: str, event: Event) -> None:
         """Something became final, and clients see it."""
         if event.kind == "lot":
-            owner = next(lot[1] for lot in self._planned_lots if lot[0] == event.key)
-            self._lots.append((event.key, owner))
-            for _ in range(self._random.randint(2, 4)):
-                self._later(100, 12_000, partial(self._trade, event.key, owner))
-            if self._world.chance(LISTED_PER_MILLE):
-                self._later(100, 8_000, partial(self._list, event.key, owner))
+            self._lot_changed(decode_trusted(Lot, event.payload))
         elif event.kind == "transfer":
             record = decode_trusted(TransferRecord, event.payload)
             deal = self.bargaining.decided(chain, record)
             closes = record.state == TransferState.COMMITTED and record.flow == "X2"
-            seller = deal.agreement.decider.owner if deal and closes else ""
-            if seller and self._world.now_us > self._close_after_us:
+            sellers = deal.agreement.decider.owners if deal and closes else ()
+            if sellers and self._world.now_us > self._close_after_us:
                 self._close_after_us = NEVER_US
-                self._close(seller)  # its money is still on the way
+                self._close(sellers[0])  # its money is still on the way
+            if deal and record.flow == "X6" and record.state == TransferState.COMMITTED:
+                self._yard.goods_are_let_out(deal)
+
+    def _lot_changed(self, lot: Lot) -> None:
+        """What is new is traded; what was made of it, or what is left of it, is its owner's."""
+        if lot.state != LotState.ACTIVE or lot.lot_id in self._seen_lots:
+            return
+        self._seen_lots.add(lot.lot_id)
+        owner = dict(self._planned_lots).get(lot.lot_id, "")
+        self._yard.lot_is_active(lot, owner)
+        if not owner:
+            return
+        self._lots.append((lot.lot_id, owner))
+        for _ in range(self._random.randint(2, 4)):
+            self._later(100, 12_000, partial(self._trade, lot.lot_id, owner))
+        if self._world.chance(LISTED_PER_MILLE):
+            self._later(100, 8_000, partial(self._list, lot.lot_id, owner))
 
     def _top_up(self) -> None:
         """See to it that enough is traded in every world."""

@@ -11,9 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from assetchain.contracts.exits.types import BurnLeg
 from assetchain.contracts.holdings.types import TitleLeg
+from assetchain.contracts.lineage.types import LotRecastLeg
 from assetchain.contracts.lots.types import MintLeg
 from bizchain.contracts.cash.types import CashLeg, JournalEntry
+from bizchain.contracts.exits.types import ExitLeg
+from bizchain.contracts.lineage.types import RecastLeg
 from bizchain.contracts.receipts.types import ReceiptLeg
 from common.deadline import expired
 from common.encoding import Canonical, decode_trusted
@@ -32,7 +36,7 @@ from common.testing.world import World
 from common.transfer.machine import Outcome as Decision
 from common.transfer.machine import Role, TransferRecord, TransferState, outcome_of, record_of
 from common.transfer.pots import POT
-from common.transfer.terms import opens_lock
+from common.transfer.terms import opens_lock, read_terms, transfer_id_of
 from relay.effects import Operation
 from relay.reconciler.transfers import Action
 
@@ -79,6 +83,8 @@ class Oracle:
         self.counts: Counter[str] = Counter()
         self.locks: dict[bytes, bytes] = {}
         """Hash locks of the transfers that clients agreed on."""
+        self.deciders: dict[bytes, str] = {}
+        """The names of the chains that decide them."""
         self.states: dict[bytes, tuple[TransferState, TransferState]] = {}
         """(follower, decider) of every transfer, by the newest block written anywhere."""
         self.divided = False
@@ -197,6 +203,7 @@ class Oracle:
             told_by = self._told_by.get(record.transfer_id, 0)
             heeded = header.inbox_last >= told_by or self.divided
             self.require(heeded, f"transfer {name} runs ahead of message {told_by}")
+        if place.cluster.chain.obeys_holds_of_peer:
             peer = state.get(PEER, PEER.key())
             assert peer is not None, "a linked chain"
             age = header.time_unix_ms - peer.fresh_unix_ms
@@ -331,7 +338,8 @@ class Oracle:
     def relayed(self, relay: str, chain: str, operation: Operation, kept: bool, late: bool) -> None:
         """Intent is durable before it is sent; a secret goes to the decider only, and in time."""
         if operation.kind in {Action.COMMIT, Action.RESERVE_AND_COMMIT}:
-            self.require(chain == "assetchain", f"{relay} sends a secret to the follower")
+            is_decider = chain == self.deciders.get(_transfer_of(operation))
+            self.require(is_decider, f"{relay} sends a secret to the follower")
             self.require(not late, f"{relay} sends a secret too near the deadline")
         if operation.kind in {Action.RESERVE, Action.RESERVE_AND_COMMIT, Action.COMMIT}:
             self.require(kept, f"{relay} sends before its journal has the package")
@@ -342,6 +350,13 @@ class Oracle:
     def open_transfers(self) -> list[bytes]:
         """Transfers that have a record somewhere and have not ended on both chains."""
         return [known for known, pair in self.states.items() if pair not in ENDED]
+
+
+def _transfer_of(operation: Operation) -> bytes:
+    """The transfer that an operation with a secret is about."""
+    if operation.kind == Action.COMMIT:
+        return operation.payload.transfer_id  # type: ignore[attr-defined, no-any-return]
+    return transfer_id_of(read_terms(operation.payload.terms))  # type: ignore[attr-defined]
 
 
 def _subjects(leg: Canonical) -> list[tuple[str, str]]:
@@ -355,4 +370,12 @@ def _subjects(leg: Canonical) -> list[tuple[str, str]]:
             return [("receipt", leg.receipt_id), ("party", leg.owner)]
         case MintLeg():
             return [("lot", leg.lot_id), ("receipt", leg.receipt_id), ("party", leg.owner)]
+        case BurnLeg():
+            return [("lot", leg.lot_id), ("party", leg.holder)]
+        case ExitLeg():
+            return [("receipt", leg.receipt_id), ("party", leg.holder), ("party", leg.payer)]
+        case LotRecastLeg():
+            return [("party", leg.owner), *(("lot", lot_id) for lot_id in leg.parents)]
+        case RecastLeg():
+            return [("party", leg.owner), *(("receipt", one) for one in leg.parents)]
     raise AssertionError(f"a leg of a new kind: {type(leg).__name__}")

@@ -16,6 +16,7 @@ from common.crypto.signing import SigningKey, verify
 from common.encoding import decode
 from common.errors import Refused, TransferReason
 from common.ledger.compose import Author
+from common.ledger.lineage import Part
 from common.transfer.terms import (
     Mode,
     consent_digest,
@@ -27,10 +28,14 @@ from common.transfer.terms import (
 )
 from relay.agreement import (
     Agreement,
+    Exit,
     Issue,
     Pair,
+    Recast,
     Trade,
+    agree_on_exit,
     agree_on_issue,
+    agree_on_recast,
     agree_on_trade,
     consent,
     decline,
@@ -153,3 +158,19 @@ def test_the_mode_is_part_of_what_is_agreed() -> None:
     express, two_step = a_trade(), a_trade(mode=Mode.TWO_STEP)
     assert two_step.terms.mode == Mode.TWO_STEP
     assert express.transfer_id != two_step.transfer_id
+
+
+def test_the_books_decide_an_exit_and_follow_a_split() -> None:
+    """Which chain decides is the flow's; holder and payer consent to an exit, in any order."""
+    way_out = Exit("receipt-1", "lot-1", 5, "zoe", "amy", "EUR", 0, 99)
+    leave = agree_on_exit(PAIR, way_out, deadline_unix_ms=9, random_bytes=bytes)
+    chains = (leave.terms.follower_chain, leave.terms.decider_chain)
+    assert chains == (PAIR.asset, PAIR.business)
+    assert (leave.follower.owners, leave.decider.owners) == (("zoe",), ("amy", "zoe"))
+    assert leave.owners == ("amy", "zoe")
+    parts = (Part("receipt-2", "lot-2", 1),)
+    recast = Recast("zoe", "store", (("receipt-1", "lot-1"),), parts)
+    split = agree_on_recast(PAIR, recast, deadline_unix_ms=9, random_bytes=bytes)
+    chains = (split.terms.follower_chain, split.terms.decider_chain)
+    assert chains == (PAIR.business, PAIR.asset)
+    assert (split.follower.owners, split.decider.owners) == (("store",), ("zoe",))

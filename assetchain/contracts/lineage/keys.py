@@ -7,4 +7,4 @@ from common.ledger.state import Commitment, Table
 
 __all__ = ["LINEAGE"]
 
-LINEAGE = Table(b"\x68", "lot_lineage", Lineage, Commitment.TREE)
+LINEAGE = Table(b"\x70", "lot_lineage", Lineage, Commitment.TREE)

@@ -9,4 +9,5 @@ of the reserved receipt: quantity, unit, goods and owner.
 
 Goods that the business chain confirms as lost are recorded on the root, by certified message; the
 lot keeps its units, and whoever values them reads how much of the goods is worth nothing.
+Valuations of the goods come by certified message too: the newest one is kept by receipt.
 """

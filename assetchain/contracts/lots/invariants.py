@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
 from assetchain.contracts.lots.queries import left_of, live_lot_of
 from assetchain.contracts.lots.types import LotState
 from common.ledger.chain import Invariant, Violation
@@ -53,8 +53,18 @@ def losses_are_within_their_lots(state: Reader) -> Sequence[Violation]:
     return broken
 
 
+def valuations_are_whole(state: Reader) -> Sequence[Violation]:
+    """B11, B14: a valuation is kept under its own receipt, counted from 1, above nothing."""
+    return [
+        Violation("B14", f"valuation {notice.number} of {notice.receipt_id}: {notice.amount}")
+        for key, notice in state.scan(VALUATION)
+        if key != VALUATION.key(notice.receipt_id) or notice.number < 1 or notice.amount < 1
+    ]
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "one live lot of a receipt": one_live_lot_of_a_receipt,
     "lots come from transfers": lots_come_from_transfers,
     "losses are within their lots": losses_are_within_their_lots,
+    "valuations are whole": valuations_are_whole,
 }

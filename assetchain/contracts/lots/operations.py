@@ -1,4 +1,4 @@
-"""The leg of flow X1: minting, and the message of a loss.
+"""The leg of flow X1: minting, and the messages of a loss and of a valuation.
 
 Lots change in transfers only; no user changes one alone.
 """
@@ -11,8 +11,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from assetchain.contracts.holdings.operations import credit_units
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
-from assetchain.contracts.lots.queries import impairment_of, left_of, live_lot_of, lot_of
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
+from assetchain.contracts.lots.queries import (
+    impairment_of,
+    left_of,
+    live_lot_of,
+    lot_of,
+    valuation_of,
+)
 from assetchain.contracts.lots.types import NO_LOT, TRANSITIONS, Lot, LotState, MintLeg, Root
 from assetchain.reasons import AssetReason
 from common.encoding import decode
@@ -21,6 +27,7 @@ from common.ledger.chain import Context, LegRules, MessageRule, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party, check_identifier
 from common.ledger.impairment import ImpairmentNotice, check_impairment
+from common.ledger.valuation import ValuationNotice, check_valuation
 from common.transfer.facts import ReceiptFacts
 from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
@@ -113,6 +120,17 @@ def stepped(state: str, what: str) -> str:
     return str(TRANSITIONS[state, what])
 
 
+def check_valuation_message(context: Context, notice: ValuationNotice) -> None:
+    """A valuation follows the one before; there need not be a lot yet."""
+    check_valuation(notice, valuation_of(context.state, notice.receipt_id))
+
+
+def apply_valuation_message(context: Context, notice: ValuationNotice) -> None:
+    """Keep what the goods are worth, in place of the one before."""
+    context.state.put(VALUATION, VALUATION.key(notice.receipt_id), notice)
+    context.emit("valuation", notice.receipt_id, notice)
+
+
 def _pending(context: Context, leg: MintLeg) -> Lot:
     lot = lot_of(context.state, leg.lot_id)
     assert lot is not None, "a reserved mint has its pending lot"
@@ -124,6 +142,7 @@ OPERATIONS: Mapping[str, Rule[Any, Any]] = {}
 
 MESSAGES: Mapping[str, MessageRule[Any]] = {
     "impairment": MessageRule(ImpairmentNotice, check_impairment_message, apply_impairment_message),
+    "valuation": MessageRule(ValuationNotice, check_valuation_message, apply_valuation_message),
 }
 
 LEGS: Mapping[str, LegRules[Any]] = {

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT
+from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
 from assetchain.contracts.lots.types import Lot, LotState
 from assetchain.reasons import AssetReason
 from common.errors import CommonReason, Refused
 from common.ledger.holds import check_free
 from common.ledger.impairment import ImpairmentNotice
 from common.ledger.state import Reader
+from common.ledger.valuation import ValuationNotice
 
-__all__ = ["active_lot", "check_lot_free", "impairment_of", "left_of", "live_lot_of", "lot_of"]
+__all__ = [
+    "active_lot",
+    "check_lot_free",
+    "impairment_of",
+    "left_of",
+    "live_lot_of",
+    "lot_of",
+    "valuation_of",
+]
 
 
 def lot_of(state: Reader, lot_id: str) -> Lot | None:
@@ -42,6 +51,11 @@ def live_lot_of(state: Reader, receipt_id: str) -> Lot | None:
 def impairment_of(state: Reader, receipt_id: str) -> ImpairmentNotice | None:
     """What is lost of the goods of a receipt, or None."""
     return state.get(IMPAIRMENT, IMPAIRMENT.key(receipt_id))
+
+
+def valuation_of(state: Reader, receipt_id: str) -> ValuationNotice | None:
+    """The newest valuation of a receipt's goods, losses not deducted, or None."""
+    return state.get(VALUATION, VALUATION.key(receipt_id))
 
 
 def check_lot_free(state: Reader, lot: Lot) -> None:

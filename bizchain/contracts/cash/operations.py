@@ -186,14 +186,7 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> bytes:
 
 def settle_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
     """Pay the payee and the platform out of escrow, and record what the trade cost."""
-    _add(context, leg.payer, leg.currency, reserved=-leg.amount)
-    escrow = RESERVED.of(leg.payer)
-    _pay_out(context, transfer_id, leg, escrow, leg.payee, leg.amount - leg.fee)
-    if leg.fee:
-        platform = context.parameters.fee_party
-        income = FEES.of(platform)
-        _journal_leg(context, transfer_id, leg, escrow, income, leg.fee)
-        _pay_out(context, transfer_id, leg, income, platform, leg.fee)
+    _pay(context, transfer_id, leg)
     invoice = TradeInvoice(
         transfer_id,
         leg.payee,
@@ -206,6 +199,17 @@ def settle_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
     )
     context.state.put(TRADE_INVOICE, TRADE_INVOICE.key(transfer_id.hex()), invoice)
     context.emit("trade_invoice", transfer_id.hex(), invoice)
+
+
+def _pay(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
+    _add(context, leg.payer, leg.currency, reserved=-leg.amount)
+    escrow = RESERVED.of(leg.payer)
+    _pay_out(context, transfer_id, leg, escrow, leg.payee, leg.amount - leg.fee)
+    if leg.fee:
+        platform = context.parameters.fee_party
+        income = FEES.of(platform)
+        _journal_leg(context, transfer_id, leg, escrow, income, leg.fee)
+        _pay_out(context, transfer_id, leg, income, platform, leg.fee)
 
 
 def release_leg(context: Context, transfer_id: bytes, leg: CashLeg) -> None:
@@ -267,7 +271,7 @@ def reserve_charge(
 def pay_fee(context: Context, transfer_id: bytes, payer: str, currency: str, fee: int) -> None:
     """Pay the platform out of escrow."""
     if fee:
-        settle_leg(context, transfer_id, CashLeg(payer, "", currency, fee, fee))
+        _pay(context, transfer_id, CashLeg(payer, "", currency, fee, fee))
 
 
 def refund_charge(

@@ -7,5 +7,5 @@ from common.ledger.state import Commitment, Table
 
 __all__ = ["EXIT_REQUEST", "EXIT_TERMS"]
 
-EXIT_REQUEST = Table(b"\x65", "exit_request", ExitRequest, Commitment.TREE)
-EXIT_TERMS = Table(b"\x66", "exit_terms", ExitTerms, Commitment.DIGEST, cached=False)
+EXIT_REQUEST = Table(b"\x72", "exit_request", ExitRequest, Commitment.TREE)
+EXIT_TERMS = Table(b"\x73", "exit_terms", ExitTerms, Commitment.DIGEST, cached=False)

@@ -10,12 +10,14 @@ from bizchain.contracts.exits.keys import EXIT_REQUEST
 from bizchain.contracts.exits.types import ExitRequest, StorageFee
 from bizchain.contracts.lineage.queries import stored_since
 from bizchain.contracts.receipts.types import Receipt
+from bizchain.contracts.valuations.queries import valuation_of
+from bizchain.contracts.valuations.types import Valuation
 from bizchain.reasons import BusinessReason
 from common.errors import Refused
 from common.ledger.genesis import Parameters
 from common.ledger.state import Reader
 
-__all__ = ["Worth", "fee_of", "request_of", "storage_fee", "worth_of"]
+__all__ = ["Worth", "fee_of", "request_of", "storage_fee", "worth_by", "worth_of"]
 
 
 class Worth(NamedTuple):
@@ -31,9 +33,16 @@ def request_of(state: Reader, receipt_id: str, holder: str) -> ExitRequest | Non
     return state.get(EXIT_REQUEST, EXIT_REQUEST.key(receipt_id, holder))
 
 
-def worth_of(_: Reader, __: str) -> Worth:
-    """The newest valuation of a receipt's goods, also an expired one. None is recorded yet."""
-    return Worth(0, "", 0)
+def worth_of(state: Reader, receipt_id: str) -> Worth:
+    """The newest valuation of a receipt's goods, also an expired one, losses not deducted."""
+    return worth_by(valuation_of(state, receipt_id))
+
+
+def worth_by(valuation: Valuation | None) -> Worth:
+    """What goods are worth by a valuation; None is that of goods nobody valued."""
+    if valuation is None:
+        return Worth(0, "", 0)
+    return Worth(valuation.number, valuation.currency, valuation.amount)
 
 
 def fee_of(

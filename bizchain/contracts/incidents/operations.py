@@ -144,8 +144,12 @@ def check_reject_counter_report(context: Context, operation: pb.RejectCounterRep
 
 
 def check_report_loss(context: Context, operation: pb.ReportLoss) -> Loss:
-    """The loss reported by the receipt's warehouse; one not confirmed yet is corrected."""
+    """The loss reported by the receipt's warehouse; one not confirmed yet is corrected.
+
+    Not while an open transfer splits, merges or lets out the goods: it ends, by its deadline.
+    """
     receipt, _ = watched(context.state, operation.receipt_id)
+    check_unreserved(context.state, receipt.receipt_id)
     if not is_named(context.sender, receipt, LOSS_ACTORS["report"]):
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
     check_digest(operation.evidence_hash)
@@ -173,10 +177,7 @@ def apply_report_loss(context: Context, _: pb.ReportLoss, loss: Loss) -> None:
 
 
 def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
-    """The loss confirmed by an administrator of another firm, exactly as it was reported.
-
-    Not while an open transfer splits, merges or lets out the goods: it ends, by its deadline.
-    """
+    """The loss confirmed by an administrator of another firm, exactly as it was reported."""
     context.require_role(*LOSS_ACTORS["confirm"])
     receipt, _ = watched(context.state, operation.receipt_id)
     before = loss_of(context.state, receipt.receipt_id)
@@ -185,12 +186,6 @@ def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
     confirmed = _lost(before, "confirm")
     _check_other_firm(context, receipt, before.reported_by)
     _check_same_report(before.evidence_hash, operation.evidence_hash)
-    check_unreserved(context.state, receipt.receipt_id)
-    left = receipt.quantity - before.impaired
-    if before.quantity > left:
-        raise Refused(
-            BusinessReason.LOSS_EXCEEDS_GOODS, f"{before.quantity} of {left} are reported lost"
-        )
     if operation.quantity != before.quantity:
         raise Refused(BusinessReason.REPORT_MISMATCH, f"{before.quantity} are reported lost")
     return replace(

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-from bizchain.contracts.incidents.queries import impaired_of
+from bizchain.contracts.incidents.operations import open_cases
+from bizchain.contracts.incidents.queries import case_of, loss_of
+from bizchain.contracts.incidents.types import RULE_AUTHORITY, Case
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
-from bizchain.contracts.lineage.queries import depth_of, stored_since
+from bizchain.contracts.lineage.queries import depth_of, shared_valuations, stored_since
 from bizchain.contracts.lineage.types import RecastLeg, Storage
-from bizchain.contracts.logistics.queries import head_of
-from bizchain.contracts.receipts.keys import RECEIPT, RESERVATION
-from bizchain.contracts.receipts.queries import check_unreserved, receipt_of
-from bizchain.contracts.receipts.types import TRANSITIONS, Receipt, ReceiptState, Reservation
+from bizchain.contracts.logistics.keys import HEAD
+from bizchain.contracts.logistics.queries import first_head, head_of
+from bizchain.contracts.receipts.keys import CARVED, RECEIPT, RESERVATION
+from bizchain.contracts.receipts.queries import carved_of, check_unreserved, receipt_of
+from bizchain.contracts.receipts.types import (
+    TRANSITIONS,
+    Carved,
+    Receipt,
+    ReceiptState,
+    Reservation,
+)
+from bizchain.contracts.valuations.operations import apply_value_receipt
 from bizchain.reasons import BusinessReason
+from bizchain.v1.operation_pb2 import ValueReceipt
 from common.encoding import encode
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, LegRules, Rule
-from common.ledger.holds import check_free
+from common.ledger.holds import HoldNotice, apply_notice, check_free, holds_of
 from common.ledger.identity import active_party
 from common.ledger.lineage import DEPTH_MAX, Lineage, check_shape, sum_of
 from common.transfer.facts import RecastFacts
@@ -53,8 +64,9 @@ def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
 def _check_whole(context: Context, leg: RecastLeg, parent: Receipt) -> None:
     if parent.warehouse != leg.warehouse:
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{parent.warehouse} keeps the goods")
-    if impaired_of(context.state, parent.receipt_id):
-        raise Refused(BusinessReason.RECEIPT_IMPAIRED, f"goods of {parent.receipt_id} are lost")
+    if loss_of(context.state, parent.receipt_id) is not None:
+        message = f"goods of {parent.receipt_id} are lost, or reported so"
+        raise Refused(BusinessReason.RECEIPT_IMPAIRED, message)
     if head_of(context.state, parent).open_cases:
         raise Refused(BusinessReason.CASE_OPEN, f"a case of {parent.receipt_id} is open")
 
@@ -90,9 +102,13 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
     parents = [_known(context, receipt_id) for receipt_id in leg.parents]
     since = min(stored_since(context.state, parent) for parent in parents)
     lineage = Lineage(leg.parents, _depth(context, leg), transfer_id)
+    valuations = shared_valuations(context.state, parents, leg.children, context.time_unix_ms)
     _unreserve(context, leg)
     for parent in parents:
-        _keep(context, _remainder(leg, parent))
+        remainder = _remainder(leg, parent)
+        _keep(context, remainder)
+        if remainder.quantity < parent.quantity:
+            _carve(context, parent, parent.quantity - remainder.quantity)
     for child in leg.children:
         made = replace(
             parents[0],
@@ -107,6 +123,9 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
         _keep(context, made)
         context.state.put(LINEAGE, LINEAGE.key(child.receipt_id), lineage)
         context.state.put(STORAGE, STORAGE.key(child.receipt_id), Storage(since))
+        _pass_on_holds(context, parents, made)
+    for valuation in valuations:
+        apply_value_receipt(context, ValueReceipt(), valuation)
 
 
 def release_leg(context: Context, _: bytes, leg: RecastLeg) -> None:
@@ -123,6 +142,35 @@ def _remainder(leg: RecastLeg, parent: Receipt) -> Receipt:
         return _moved(parent, "merge")
     remains = parent.quantity - sum_of(leg.children)
     return replace(parent, quantity=remains) if remains else _moved(parent, "split_whole")
+
+
+def _pass_on_holds(context: Context, parents: Sequence[Receipt], child: Receipt) -> None:
+    """What was held after the transfer was decided arrives held: with its cases, if rules did it.
+
+    A hold of the same authority and case on several parents is one on the child.
+    """
+    cases: dict[str, Case] = {}
+    for parent in parents:
+        for case_id in head_of(context.state, parent).open_cases:
+            case = case_of(context.state, parent.receipt_id, case_id)
+            assert case is not None, "a head lists cases that are there"
+            cases.setdefault(case_id, replace(case, receipt_id=child.receipt_id))
+        for hold in holds_of(context.state, "receipt", parent.receipt_id):
+            if hold.authority != RULE_AUTHORITY:
+                notice = HoldNotice("receipt", child.receipt_id, hold, placed=True)
+                apply_notice(context.state, notice)
+                context.emit("hold", f"receipt/{child.receipt_id}", notice)
+                context.send("hold", notice)
+    if cases:
+        head = replace(first_head(child), open_cases=tuple(sorted(cases)))
+        context.state.put(HEAD, HEAD.key(child.receipt_id), head)
+        open_cases(context, [cases[case_id] for case_id in sorted(cases)])
+
+
+def _carve(context: Context, parent: Receipt, quantity: int) -> None:
+    """Remember what was split off: the events of the goods began with all of it."""
+    carved = Carved(carved_of(context.state, parent.receipt_id) + quantity)
+    context.state.put(CARVED, CARVED.key(parent.receipt_id), carved)
 
 
 def _nature(receipt: Receipt) -> tuple[str, ...]:

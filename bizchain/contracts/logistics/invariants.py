@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC, event_key
-from bizchain.contracts.logistics.queries import EVENTS_KEPT, origin_of
+from bizchain.contracts.logistics.queries import EVENTS_KEPT, origin_in
 from bizchain.contracts.logistics.types import (
     HandoverState,
     Head,
@@ -40,7 +40,7 @@ def _faults(state: Reader, key: bytes, head: Head) -> Iterator[str]:
         yield "there is no such receipt"
         return
     first = max(1, head.count - EVENTS_KEPT + 1)
-    before = origin_hash(origin_of(receipt)) if first == 1 else None
+    before = origin_hash(origin_in(state, receipt)) if first == 1 else None
     for number in range(first, head.count + 1):
         event = state.get(GOODS_EVENT, event_key(head.receipt_id, number))
         if event is None or (event.receipt_id, event.number) != (head.receipt_id, number):

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from bizchain.contracts.incidents.queries import case_of
 from bizchain.contracts.incidents.types import Case, WatchRule, rule_of
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC, event_key
@@ -29,7 +31,7 @@ from bizchain.contracts.logistics.types import (
     event_hash,
     origin_hash,
 )
-from bizchain.contracts.receipts.queries import receipt_of
+from bizchain.contracts.receipts.queries import carved_of, receipt_of
 from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from bizchain.reasons import BusinessReason
 from common.crypto.digest import DIGEST_BYTES
@@ -54,6 +56,7 @@ __all__ = [
     "is_overtaken",
     "limits_in_force",
     "open_case_of",
+    "origin_in",
     "origin_of",
     "watched",
 ]
@@ -183,17 +186,25 @@ def origin_of(receipt: Receipt) -> Origin:
     )
 
 
+def origin_in(state: Reader, receipt: Receipt) -> Origin:
+    """The report a receipt began with: what was split off it since was part of that."""
+    origin = origin_of(receipt)
+    return replace(origin, quantity=origin.quantity + carved_of(state, receipt.receipt_id))
+
+
 def head_of(state: Reader, receipt: Receipt) -> Head:
     """Where the events of a receipt stand; before the first one, as its report says."""
-    return state.get(HEAD, HEAD.key(receipt.receipt_id)) or first_head(receipt)
+    head = state.get(HEAD, HEAD.key(receipt.receipt_id))
+    return head or first_head(receipt, carved_of(state, receipt.receipt_id))
 
 
-def first_head(receipt: Receipt) -> Head:
-    """The head of a receipt without events: what its report says."""
+def first_head(receipt: Receipt, carved: int = 0) -> Head:
+    """The head of a receipt without events, of which so much was split off since its report."""
+    origin = origin_of(receipt)
     return Head(
         receipt.receipt_id,
         0,
-        origin_hash(origin_of(receipt)),
+        origin_hash(replace(origin, quantity=origin.quantity + carved)),
         receipt.place,
         receipt.place,
         receipt.quantity,
@@ -212,7 +223,7 @@ def is_overtaken(state: Reader, receipt: Receipt, head: Head, named_hash: bytes)
     ]
     known = [event_hash(event) for event in events if event is not None]
     if first == 1 and head.count:
-        known.append(origin_hash(origin_of(receipt)))
+        known.append(origin_hash(origin_in(state, receipt)))
     return named_hash in known
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT, RESERVATION
+from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.types import Delivery, Receipt
 from bizchain.reasons import BusinessReason
 from common.errors import Refused
 from common.ledger.state import Reader
 
-__all__ = ["check_unreserved", "delivery_of", "receipt_of", "reserving_transfer"]
+__all__ = ["carved_of", "check_unreserved", "delivery_of", "receipt_of", "reserving_transfer"]
 
 
 def receipt_of(state: Reader, receipt_id: str) -> Receipt | None:
@@ -19,6 +19,12 @@ def receipt_of(state: Reader, receipt_id: str) -> Receipt | None:
 def delivery_of(state: Reader, receipt_id: str) -> Delivery | None:
     """The newest delivery of a receipt's goods, or None."""
     return state.get(DELIVERY, DELIVERY.key(receipt_id))
+
+
+def carved_of(state: Reader, receipt_id: str) -> int:
+    """How much of what a receipt was reported with was split off since."""
+    row = state.get(CARVED, CARVED.key(receipt_id))
+    return 0 if row is None else row.quantity
 
 
 def reserving_transfer(state: Reader, receipt_id: str) -> bytes:

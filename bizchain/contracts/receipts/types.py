@@ -14,6 +14,7 @@ __all__ = [
     "DELIVERY_TRANSITIONS",
     "ROOTED_STATES",
     "TRANSITIONS",
+    "Carved",
     "Delivery",
     "DeliveryState",
     "Receipt",
@@ -138,3 +139,9 @@ class Reservation(Canonical, frozen=True):
     """The open transfer that lets a tokenised receipt out, splits or merges it, or makes it."""
 
     transfer_id: bytes
+
+
+class Carved(Canonical, frozen=True):
+    """How much of what a receipt was reported with was split off since, in base units."""
+
+    quantity: int

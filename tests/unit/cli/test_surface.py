@@ -35,6 +35,7 @@ NOUNS = {
     "audit": set(),
     "block": {"show"},
     "case": set(),
+    "story": {"list", "steel-coil", "irregular", "refusals", "votes"},
     "cash": {"deposit", "withdraw", "pay", "show", "list", "statement", "trial-balance"},
     "document": {
         "check",
@@ -55,6 +56,7 @@ NOUNS = {
     "handover": {"propose", "accept", "decline", "show"},
     "incident": {"list", "answer", "approve", "reject"},
     "loss": {"report", "confirm", "show"},
+    "valuation": {"record", "show"},
     "hold": {"place", "lift", "order", "show"},
     "invoice": {"match", "accept", "reject", "show", "list", "trades"},
     "keys": {"generate", "show", "list"},

@@ -12,17 +12,18 @@ from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.lots.queries import live_lot_of, lot_of
 from assetchain.reasons import AssetReason
 from assetchain.v1.operation_pb2 import MoveTitle
+from bizchain.contracts.cash.types import FEE_SCHEDULE_FORMAT, FeeSchedule, ScheduleInForce
 from bizchain.contracts.exits.keys import EXIT_REQUEST
-from bizchain.contracts.exits.queries import request_of
-from bizchain.contracts.exits.types import EXIT_TRANSITIONS, ExitState
+from bizchain.contracts.exits.queries import Worth, fee_of, request_of
+from bizchain.contracts.exits.types import EXIT_TRANSITIONS, ExitState, StorageFee
 from bizchain.contracts.receipts.queries import reserving_transfer
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
-from common.errors import CommonReason, Reason, TransferReason
+from common.errors import CommonReason, Reason, Refused, TransferReason
 from common.transfer.machine import TransferState
 from common.transfer.terms import Mode
 from tests.kit import logistics
-from tests.kit.exits import DAY_MS, approve, approved_exit, ask, judged, leave
+from tests.kit.exits import DAY_MS, approve, approved_exit, ask, judged, leave, part, recast
 from tests.kit.logistics import accept, deliver
 from tests.kit.pair import RECEIPT_UNITS, Pair, furnished
 
@@ -226,8 +227,60 @@ def test_a_request_can_do_what_its_table_holds_and_nothing_else(
     assert found.state == (reached or state)
 
 
+def test_what_an_open_exit_has_reserved_nothing_else_takes(pair: Pair) -> None:
+    """Its request is not taken back, and its receipt is not split, until the transfer has ended."""
+    deal = exit_of(pair, mode=Mode.TWO_STEP)
+    assert pair.reserve(deal) is None
+    pair.carry()
+    assert pair.reserve(deal, pair.business) is None
+    taken_back = pb.WithdrawExit(receipt_id=RECEIPT)
+    assert pair.business.do(HOLDER, withdraw_exit=taken_back) is BusinessReason.RECEIPT_RESERVED
+    assert ask(pair, RECEIPT, "bob") is BusinessReason.RECEIPT_RESERVED
+    split = recast(pair, HOLDER, [(RECEIPT, LOT)], [part("part", 1)])
+    assert pair.reserve(split) is BusinessReason.RECEIPT_RESERVED
+    assert pair.commit(deal) is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    judged(pair)
+
+
 def test_only_an_exit_lets_goods_out(pair: Pair) -> None:
     """A receipt that is let out by anything else breaks an invariant."""
     logistics.change_receipt(pair, RECEIPT, state="RELEASING")
     with pytest.raises(AssertionError):
         judged(pair)
+
+
+# --- the fee ------------------------------------------------------------------------------------
+
+
+def in_force(rate: int) -> ScheduleInForce:
+    return ScheduleInForce(3, FeeSchedule(FEE_SCHEDULE_FORMAT, 0, rate))
+
+
+@pytest.mark.parametrize(
+    ("rate", "value", "stored_ms", "fee"),
+    [
+        (2, 1_000_000, 1, 200),
+        (2, 1_000_000, DAY_MS, 200),
+        (2, 1_000_000, DAY_MS + 1, 400),
+        (1, 1, 1, 1),
+        (1, 10_001, DAY_MS, 2),
+        (0, 1_000_000, 100 * DAY_MS, 0),
+        (5, 0, DAY_MS, 0),
+    ],
+)
+def test_storage_costs_what_the_schedule_says_for_each_day_begun_rounded_up_once(
+    rate: int, value: int, stored_ms: int, fee: int
+) -> None:
+    due = fee_of(in_force(rate), Worth(7, "EUR", value), 1_000, "EUR", 1_000 + stored_ms)
+    used = (value, 7) if rate else (0, 0)
+    assert due == StorageFee(fee, 3, *used, 1_000)
+
+
+def test_goods_that_nobody_valued_in_that_currency_leave_only_where_storage_is_free() -> None:
+    for worth in (Worth(0, "", 0), Worth(1, "CNY", 5)):
+        assert fee_of(in_force(0), worth, 1, "EUR", 2).fee == 0
+        with pytest.raises(Refused) as refused:
+            fee_of(in_force(1), worth, 1, "EUR", 2)
+        assert refused.value.reason is BusinessReason.GOODS_WITHOUT_VALUE

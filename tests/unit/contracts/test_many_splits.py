@@ -11,13 +11,18 @@ from tests.kit.pair import Pair, furnished
 PARENT = ("receipt-many", "lot-many")
 
 
-def carve(pair: Pair, times: int) -> int:
-    """So many carvings of sixteen children each, one unit a child; how many children there are."""
+def carve(pair: Pair, times: int, each: int) -> int:
+    """So many carvings of so many children of one unit; how many children there are."""
     made = 0
     for _ in range(times):
-        children = [part(f"many-{made + one}", 1) for one in range(CHILDREN_MAX)]
-        pair.complete(recast(pair, "alice", [PARENT], children))
-        made += CHILDREN_MAX
+        children = [part(f"many-{made + one}", 1) for one in range(each)]
+        deal = recast(pair, "alice", [PARENT], children)
+        assert pair.reserve(deal) is None
+        pair.know(pair.asset, pair.business.height)
+        assert pair.decide(deal) is None
+        pair.know(pair.business, pair.asset.height)
+        assert pair.settle(deal) is None
+        made += each
     return made
 
 
@@ -27,7 +32,7 @@ def test_a_lot_is_carved_again_and_again_and_gets_no_deeper() -> None:
     pair.receipt("receipt-many", "alice", 10_001)
     pair.carry()
     pair.complete(pair.issue(*PARENT))
-    made = carve(pair, 62)
+    made = carve(pair, 62, CHILDREN_MAX)
     lot = lot_of(pair.asset.ledger.state, "lot-many")
     assert lot is not None
     assert left_of(lot) == 10_001 - made

@@ -20,7 +20,7 @@ from common.ledger.compose import Author
 from common.ledger.identity import PARTY
 from common.transfer.machine import TRANSITIONS, Action, Role, TransferState, next_state
 from common.v1 import transfer_pb2 as common_pb
-from tests.kit import authority, cast, exits, listed, logistics, papers
+from tests.kit import authority, cast, exits, listed, logistics, papers, values
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side, reason
 
@@ -77,6 +77,7 @@ BUSINESS: dict[str, tuple[str, Any]] = {
     **authority.EXAMPLES,
     **papers.EXAMPLES,
     **exits.EXAMPLES,
+    **values.EXAMPLES,
 }  # fmt: skip
 ASSET: dict[str, tuple[str, Any]] = {
     "move_title": ("alice", MoveTitle(lot_id="lot-alice", receiver="bob", quantity=5)),
@@ -104,6 +105,7 @@ ROLES_NEEDED = {
     "report_receipt": frozenset({"warehouse"}),
     "deposit_cash": frozenset({"bank"}),
     **logistics.ROLES_NEEDED,
+    **values.ROLES_NEEDED,
     **authority.ROLES_NEEDED,
     **exits.ROLES_NEEDED,
 }

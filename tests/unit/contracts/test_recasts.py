@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.lineage.queries import lineage_of
+from assetchain.contracts.lots.keys import LOT
 from assetchain.contracts.lots.queries import left_of, lot_of
 from assetchain.contracts.lots.types import Lot
 from assetchain.reasons import AssetReason
@@ -15,6 +17,7 @@ from assetchain.v1.operation_pb2 import MoveTitle
 from bizchain.contracts.lineage.queries import stored_since
 from bizchain.contracts.receipts.queries import reserving_transfer
 from bizchain.reasons import BusinessReason
+from bizchain.v1.operation_pb2 import ReportReceipt
 from common.errors import CommonReason, Reason, TransferReason
 from common.ledger.lineage import CHILDREN_MAX, DEPTH_MAX, PARENTS_MAX, Part
 from common.transfer.machine import TransferState
@@ -123,6 +126,28 @@ def test_children_that_exist_are_refused(pair: Pair) -> None:
     assert decided(pair, taken_lot) is AssetReason.LOT_EXISTS
 
 
+def test_no_warehouse_reports_goods_under_a_name_that_is_to_be_a_childs(pair: Pair) -> None:
+    assert pair.reserve(split(pair, 10)) is None
+    report = ReportReceipt(
+        receipt_id="receipt-part-1", owner="bob", goods_code="720839", quantity=1, unit="GRM",
+        quality="S235JR", place="hall 4",
+    )  # fmt: skip
+    refused = pair.business.do("warehouse", report_receipt=report)
+    assert refused is BusinessReason.RECEIPT_RESERVED
+
+
+@pytest.mark.parametrize(
+    "changed", [{"burned": 1}, {"goods_code": "720851"}, {"unit": "H87"}, {"receipt_id": "other"}]
+)
+def test_a_lot_that_does_not_agree_with_its_receipt_is_not_split(
+    pair: Pair, changed: dict[str, Any]
+) -> None:
+    forged = replace(lot(pair, "lot-alice"), **changed)
+    pair.asset.ledger.state.put(LOT, LOT.key("lot-alice"), forged)
+    pair.asset.block()
+    assert decided(pair, split(pair, 10)) is AssetReason.FACTS_MISMATCH
+
+
 @pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
 def test_what_expires_leaves_everything_as_it_was(pair: Pair, mode: str) -> None:
     deal = split(pair, 300, 700, mode=mode)
@@ -167,6 +192,35 @@ def test_a_freeze_refuses_a_split(pair: Pair, subject: tuple[str, str]) -> None:
     assert pair.decide(deal) is TransferReason.SUBJECT_HELD
 
 
+@pytest.mark.parametrize("by_rule", [False, True])
+@pytest.mark.parametrize("quantities", [(300, 200), (400, 600)])
+def test_a_freeze_after_the_decision_reaches_the_children(
+    pair: Pair, quantities: tuple[int, int], by_rule: bool
+) -> None:
+    """The split stands; what it made arrives held on both chains, with the case that did it."""
+    deal = split(pair, *quantities)
+    assert decided(pair, deal) is None
+    if by_rule:
+        assert logistics.post(pair, "receipt-alice", alarm="water") is None
+    else:
+        pair.hold("receipt", "receipt-alice")
+    pair.carry()
+    assert pair.settle(deal) is None
+    pair.carry()
+    judged(pair)
+    move = MoveTitle(lot_id="lot-part-1", receiver="bob", quantity=1, reference="sold")
+    assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
+    if by_rule:
+        [case_id] = logistics.open_cases(pair, "receipt-part-1")
+        assert logistics.answer(pair, "receipt-part-1", case_id) is None
+        assert logistics.approve(pair, "receipt-part-1", case_id) is None
+    else:
+        pair.lift("receipt", "receipt-part-1")
+    pair.carry()
+    assert pair.asset.do("alice", move_title=move) is None
+    judged(pair)
+
+
 def test_the_warehouse_that_keeps_the_goods_consents_and_no_other(pair: Pair) -> None:
     other = split(pair, 10, warehouse="bank")
     assert pair.reserve(other) is BusinessReason.NOT_THE_WAREHOUSE
@@ -182,17 +236,31 @@ def test_goods_of_which_something_is_lost_are_not_split(pair: Pair) -> None:
     assert pair.reserve(split(pair, 10)) is BusinessReason.RECEIPT_IMPAIRED
 
 
-def test_no_loss_is_confirmed_while_the_goods_are_being_split(pair: Pair) -> None:
-    """Nor one of goods that were carved out since it was reported."""
-    assert report_loss(pair, "receipt-alice", 600) is None
+def test_no_loss_is_reported_while_the_goods_are_being_split(pair: Pair) -> None:
+    """Nor one of goods that were carved out since; and what is reported is not split."""
     deal = split(pair, 500)
     assert pair.reserve(deal) is None
-    assert confirm_loss(pair, "receipt-alice", 600) is BusinessReason.RECEIPT_RESERVED
+    assert report_loss(pair, "receipt-alice", 600) is BusinessReason.RECEIPT_RESERVED
     pair.carry()
     assert pair.decide(deal) is None
     pair.carry()
     assert pair.settle(deal) is None
-    assert confirm_loss(pair, "receipt-alice", 600) is BusinessReason.LOSS_EXCEEDS_GOODS
+    assert report_loss(pair, "receipt-alice", 600) is BusinessReason.LOSS_EXCEEDS_GOODS
+    assert report_loss(pair, "receipt-alice", 500) is None
+    assert pair.reserve(split(pair, 1, parent=PARENT)) is BusinessReason.RECEIPT_IMPAIRED
+    judged(pair)
+
+
+def test_goods_that_were_watched_before_a_split_are_watched_after_it(pair: Pair) -> None:
+    """The events of a parent began with all of it, those of a child with the child."""
+    assert logistics.post(pair, "receipt-alice") is None
+    pair.complete(split(pair, 300, 200))
+    judged(pair)
+    assert logistics.post(pair, "receipt-alice", quantity=500) is None
+    assert logistics.post(pair, "receipt-part-1", quantity=300) is None
+    pair.complete(recast(pair, "alice", [PARENT], [part("later", 100)]))
+    judged(pair)
+    assert logistics.open_cases(pair, "receipt-alice") == ()
 
 
 def test_a_split_has_at_most_so_many_children(pair: Pair) -> None:

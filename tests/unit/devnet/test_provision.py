@@ -91,7 +91,7 @@ def test_all_that_is_secret_belongs_to_its_owner_alone(data: DataFolder) -> None
         if path.is_file() and (path.name.endswith("-key.pem") or path.name == "sealing-key")
     ]
     per_node = 2  # signing and TLS
-    users = 3
+    users = 5
     others = 5 + len(FOUNDING_USERS)  # authority, operator, relay, reader, sealing key; parties
     assert len(secret) == per_node * NODES + len(MEMBERS) + users + others
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
