@@ -39,7 +39,6 @@ async def case(
     ],
 ) -> None:
     """Play the trade that a folder of business documents describes."""
-    session.as_operator()
     folder, number = new_case_folder(DataFolder(session.options.network.parent))
     papers = read_papers(documents, number)
     trade = papers.trade
@@ -66,6 +65,7 @@ def _teller(story: Story) -> Callable[[Session], Awaitable[None]]:
 
 
 async def _stage(session: Session, folder: Path) -> Stage:
+    session.as_operator()  # a play looks at what everybody has
     return Stage(
         await session.books(),
         await session.assets(),
