@@ -39,6 +39,7 @@ async def case(
     ],
 ) -> None:
     """Play the trade that a folder of business documents describes."""
+    session.as_operator()
     folder, number = new_case_folder(DataFolder(session.options.network.parent))
     papers = read_papers(documents, number)
     trade = papers.trade

@@ -9,6 +9,7 @@ await tale.cannot(bob, "pays more than there is", act, BusinessReason.INSUFFICIE
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from assetchain.client import AssetClient
 from bizchain.client import BusinessClient
 from common.crypto.digest import sha256
 from common.crypto.keyfile import load_signing_key
-from common.errors import Reason, Refused
+from common.errors import Reason, Refused, TransferReason
 from common.governance.signing import Voter
 from common.rpc.verifier import Outcome
 from common.v1.transfer_pb2 import ReserveTransfer
@@ -175,7 +176,15 @@ class Tale:
     ) -> None:
         """A transfer whose first leg is refused: nothing is reserved, and it lapses."""
         name = await self._refused_on_its_way(what, package, agreement.transfer_id, (why,))
-        self.stage.account.add(Entry(actor.signer, f"{what}: refused, {name}"))
+        for client in (self.stage.books, self.stage.assets):
+            try:
+                seen = await client.ledger.transfer(agreement.transfer_id)
+            except Refused as refused:
+                if refused.reason is not TransferReason.TRANSFER_UNKNOWN:
+                    raise
+            else:
+                raise PlayFailed(f"{what}: a chain says {seen.record.state}")
+        self.stage.account.add(Entry(actor.signer, f"{what}: refused, {name}; no chain knows it"))
 
     async def _refused_on_its_way(
         self, what: str, package: TransferPackage, transfer_id: bytes, reasons: Sequence[Reason]
@@ -184,7 +193,8 @@ class Tale:
 
         async def refused() -> str | None:
             last = (await self.stage.relay.explain(transfer_id)).last_refusal
-            return next((reason.name for reason in reasons if reason.name in last), None)
+            named = re.findall(r"\w+", last)
+            return next((reason.name for reason in reasons if reason.name in named), None)
 
         name = await self.until(refused, f"{what} is refused")
         self.refusals += 1

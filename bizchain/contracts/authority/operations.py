@@ -52,6 +52,7 @@ from common.ledger.identity import (
     check_party,
     party_of,
 )
+from common.ledger.reading import ReadGrant
 from common.ledger.state import State
 
 __all__ = ["OPERATIONS", "PROPOSAL_LIFE_MS", "RECOVERY_WAITING_MS", "possession_digest"]
@@ -233,7 +234,9 @@ def _keep_reading(context: Context, change: PartyChange) -> None:
         until = change.details.until_unix_ms
         context.state.put(STANDING, grant, Standing(change.party_id, change.change_id, until))
     else:
+        until = 0
         context.state.delete(STANDING, grant)
+    context.send("reading", ReadGrant(change.details.reader, change.party_id, until))
 
 
 def _keep_grade(context: Context, grade: Grade) -> None:
