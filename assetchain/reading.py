@@ -18,7 +18,7 @@ from assetchain.contracts.listings.keys import LISTING, OPEN_LISTING, SALE
 from assetchain.contracts.listings.types import Sale
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
 from common.governance.types import BALLOT, PROPOSAL
-from common.ledger.grades import GRADE, POLICY
+from common.ledger.grades import GRADE
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
@@ -68,7 +68,7 @@ READING = ReadRules(
     may_read=has_copied_grant,
     public_rows=frozenset(
         {
-            *(PARTY, HOLD, GRADE, POLICY, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
+            *(PARTY, HOLD, GRADE, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
             *(LOT, ROOT, IMPAIRMENT, VALUATION, LINEAGE, LISTING, OPEN_LISTING),
         }
     ),

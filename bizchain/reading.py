@@ -37,7 +37,7 @@ from bizchain.contracts.parties.types import FreezeOrder
 from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECEIPT, RESERVATION
 from bizchain.contracts.valuations.keys import VALUATION
 from common.governance.types import BALLOT, PROPOSAL
-from common.ledger.grades import GRADE, POLICY
+from common.ledger.grades import GRADE
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
@@ -148,7 +148,7 @@ READING = ReadRules(
     may_read=may_read,
     public_rows=frozenset(
         {
-            *(PARTY, HOLD, GRADE, POLICY, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
+            *(PARTY, HOLD, GRADE, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
             *(ISSUANCE, CURRENCY_BOOK, READING_KEY),
             *(RECEIPT, DELIVERY, RESERVATION, CARVED, LINEAGE, STORAGE, VALUATION),
             *(HEAD, GOODS_EVENT, SSCC, HANDOVER, CASE, LOSS),
@@ -157,7 +157,7 @@ READING = ReadRules(
     public_events=frozenset(
         {
             *("transfer", "message", "message-applied", "link", "peer-frozen"),
-            *("party", "grade", "policy", "hold", "ballot", "version"),
+            *("party", "grade", "hold", "ballot", "version"),
             *("receipt", "delivery", "goods-event", "handover", "goods-case", "loss"),
             *("impairment", "valuation"),
         }

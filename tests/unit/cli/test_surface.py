@@ -66,7 +66,7 @@ NOUNS = {
         "resume", "add-user", "remove-user", "replace-key", "recover", "key", "grade", "let-read",
         "stop-reading", "changes",
     },
-    "policy": {"propose", "approve", "show", "grades"},
+    "policy": {"propose", "show", "grades"},
     "proof": {"get", "verify"},
     "receipt": {"report", "issue", "reject", "cancel", "show", "list"},
     "status": set(),
