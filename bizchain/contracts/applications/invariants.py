@@ -16,8 +16,10 @@ from bizchain.contracts.receipts.queries import receipt_of
 from bizchain.contracts.receipts.types import ROOTED_STATES, ReceiptState
 from common.crypto.digest import DIGEST_BYTES
 from common.deadline import lies_within
+from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
+from common.transfer.facts import ReceiptFacts
 from common.transfer.machine import record_of
 
 __all__ = ["INVARIANTS"]
@@ -77,6 +79,19 @@ def _is_whole(state: Reader, row: AssetApplication) -> bool:
     return bool(row.maker) >= needs_maker and bool(row.checker) >= needs_checker
 
 
+def lots_stand_on_what_was_pinned(state: Reader) -> Sequence[Violation]:
+    """B14: what X1 told the asset chain of a receipt's worth is what its approval pinned."""
+    broken: list[Violation] = []
+    for _, row in state.scan(APPLICATION):
+        receipt = receipt_of(state, row.receipt_id)
+        told = None if receipt is None else record_of(state, receipt.transfer_id)
+        if row.state != _S.USED or told is None or not told.record.facts:
+            continue
+        if decode(ReceiptFacts, told.record.facts).valuation_hash != row.valuation_hash:
+            broken.append(Violation("B14", f"{row.receipt_id} was approved by another valuation"))
+    return broken
+
+
 def _flow(state: Reader, transfer_id: bytes) -> str:
     row = record_of(state, transfer_id)
     return "" if row is None else row.record.flow
@@ -86,4 +101,5 @@ INVARIANTS: Mapping[str, Invariant] = {
     "lots were applied for": lots_were_applied_for,
     "reservations are approved": reservations_are_approved,
     "applications are judged by two": applications_are_judged_by_two,
+    "lots stand on what was pinned": lots_stand_on_what_was_pinned,
 }

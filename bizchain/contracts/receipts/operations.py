@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bizchain.contracts.applications.operations import use_application
-from bizchain.contracts.applications.queries import check_approved
+from bizchain.contracts.applications.queries import application_of, check_approved
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from bizchain.contracts.receipts.queries import check_unreserved, delivery_of, receipt_of
 from bizchain.contracts.receipts.types import (
@@ -22,6 +22,7 @@ from bizchain.contracts.receipts.types import (
     Receipt,
     ReceiptLeg,
     ReceiptState,
+    receipt_hash,
 )
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -231,6 +232,8 @@ def check_leg_unheld(context: Context, leg: ReceiptLeg) -> None:
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
     """Mark the receipt as reserved, and publish what the lot must agree with."""
+    application = application_of(context.state, leg.receipt_id)
+    assert application is not None, "what is reserved for X1 was applied for"
     receipt = replace(_known(context, leg.receipt_id), transfer_id=transfer_id)
     context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), receipt)
     return encode(
@@ -243,6 +246,8 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
             receipt.unit,
             receipt.quality,
             receipt.place,
+            receipt_hash(receipt),
+            application.valuation_hash,
         )
     )
 

@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from assetchain.contracts.lots.queries import backing_of
+from assetchain.contracts.lots.types import Backing
 from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.applications.types import APPLICATION_MS_MAX
+from bizchain.contracts.receipts.types import receipt_hash
 from bizchain.contracts.valuations.types import valuation_hash
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.errors import CommonReason, Reason, TransferReason
+from common.transfer.terms import Mode
 from tests.kit import applications as a
 from tests.kit import authority, logistics
-from tests.kit.exits import broken, judged
+from tests.kit.exits import broken, judged, part, recast
 from tests.kit.pair import DAY_MS, RECEIPT_UNITS, Pair, furnished
 from tests.kit.values import lose, valued
 
@@ -187,7 +191,7 @@ def test_the_invariants_see_a_false_application(false: dict[str, Any]) -> None:
     key = APPLICATION.key("receipt-alice")
     found = a.application(pair, "receipt-alice")
     pair.business.ledger.state.put(APPLICATION, key, replace(found, **false))
-    assert [one.invariant for one in broken(pair)] == ["B14"]
+    assert {one.invariant for one in broken(pair)} == {"B14"}
 
 
 def test_the_invariants_see_a_reservation_without_an_approval() -> None:
@@ -195,3 +199,28 @@ def test_the_invariants_see_a_reservation_without_an_approval() -> None:
     assert pair.reserve(pair.issue(a.RECEIPT, "lot-carol")) is None
     pair.business.ledger.state.delete(APPLICATION, APPLICATION.key(a.RECEIPT))
     assert [one.invariant for one in broken(pair)] == ["B14"]
+
+
+def test_a_lot_carries_the_hashes_of_its_receipt_and_its_valuation_and_so_do_its_parts(
+    pair: Pair,
+) -> None:
+    issued = pair.receipt_of(a.RECEIPT)
+    deal = pair.issue(a.RECEIPT, "lot-carol")
+    pair.complete(deal)
+    backing = backing_of(pair.asset.ledger.state, "lot-carol")
+    pinned = a.application(pair).valuation_hash
+    assert backing == Backing(receipt_hash(issued), pinned)
+    pair.complete(recast(pair, "carol", [(a.RECEIPT, "lot-carol")], [part("piece", 10)]))
+    assert backing_of(pair.asset.ledger.state, "lot-piece") == backing
+
+
+def test_a_lot_that_never_came_to_be_leaves_no_hashes(pair: Pair) -> None:
+    deal = pair.issue(a.RECEIPT, "lot-carol", mode=Mode.TWO_STEP)
+    assert pair.reserve(deal) is None
+    pair.carry()
+    assert pair.reserve(deal, pair.asset) is None
+    assert backing_of(pair.asset.ledger.state, "lot-carol") is not None
+    assert pair.decline(deal, "carol") is None
+    pair.carry()
+    assert pair.settle(deal) is None
+    assert backing_of(pair.asset.ledger.state, "lot-carol") is None
