@@ -30,6 +30,7 @@ from bizchain.contracts.receipts import invariants as receipt_invariants
 from bizchain.contracts.receipts import operations as receipts
 from bizchain.contracts.valuations import invariants as valuation_invariants
 from bizchain.contracts.valuations import operations as valuations
+from bizchain.reading import READING
 from bizchain.v1.operation_pb2 import Operation
 from common.ledger.chain import Chain
 from common.transfer.invariants import INVARIANTS as TRANSFER_INVARIANTS
@@ -76,4 +77,5 @@ CHAIN = Chain(
     },
     permit=grades.permit,
     found=parties.found,
+    reading=READING,
 )

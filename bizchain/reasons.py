@@ -25,8 +25,7 @@ class BusinessReason(Reason):
     RECOVERY_UNDER_WAY = (1017, Kind.PRECONDITION, True)
     APPLICATION_OPEN = (1018, Kind.PRECONDITION, True)
     GRADE_TOO_LOW = (1019, Kind.FORBIDDEN)
-    POLICY_EXISTS = (1020, Kind.EXISTS)
-    POLICY_OUTDATED = (1021, Kind.PRECONDITION)
+    # 1020 and 1021 were reasons of the policy before it was voted: they are not given again.
 
     RECEIPT_EXISTS = (1100, Kind.EXISTS)
     RECEIPT_RESERVED = (1101, Kind.PRECONDITION, True)

@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 
 from assetchain.contracts.listings.keys import LISTING
 from common.errors import CommonReason, Refused, TransferReason
+from common.ledger.compose import Composed
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
@@ -141,16 +142,20 @@ class GrpcLedger:
         message = self._operation_type(**{operation.kind: operation.payload})
         if not operation.not_after_unix_ms:
             composed = self._client.prepare_unsigned(message)
-            return _result(await self._client.send(composed, seconds=SUBMIT_SECONDS))
+            return await self._outcome(composed)
         left_ms = operation.not_after_unix_ms - self._now_unix_ms()
         if left_ms <= 0:
             return _GIVEN_UP
         composed = self._client.prepare_unsigned(message, valid_ms=min(left_ms, VALID_MS))
         try:
             async with asyncio.timeout(left_ms / 1_000):
-                return _result(await self._client.send(composed, seconds=SUBMIT_SECONDS))
+                return await self._outcome(composed)
         except TimeoutError:
             return _GIVEN_UP
+
+    async def _outcome(self, composed: Composed) -> OperationResult:
+        """What the first block says: the reconciler tries again itself, as its rules have it."""
+        return _result(await self._client.send(composed, seconds=SUBMIT_SECONDS, once=True))
 
     # --- reading ---------------------------------------------------------------------------------
 

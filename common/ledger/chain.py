@@ -22,6 +22,7 @@ from common.errors import CommonReason, Refused
 from common.ledger import outbox
 from common.ledger.block import Event
 from common.ledger.genesis import Genesis
+from common.ledger.reading import ReadRules
 from common.ledger.state import Reader, State
 
 __all__ = [
@@ -231,3 +232,5 @@ class Chain:
     """Judges (party, kind of operation or flow) by the party's grade. Raises `Refused`."""
     found: Callable[[State, Genesis], None] = found_nothing
     """Writes the chain's own rows that follow from the genesis. Raises `Refused` for a bad one."""
+    reading: ReadRules = field(default_factory=ReadRules)
+    """What of the state and the events is private, and whom it concerns."""

@@ -5,8 +5,9 @@ batch, and each transaction is answered on its own. A transaction that was not d
 the queue, the same bytes, until it is decided or its caller stops waiting: the ledger answers a
 repeat with the recorded result, so sending again is always safe.
 
-What ends a wait: a result that is proven and settled, or a refusal at the door that so many nodes
-give that one of them is honest. One node's word does not: it could pass the transaction on.
+What ends a wait: a result that is proven and settled (for whoever asks again on its own: proven is
+enough), or a refusal at the door that so many nodes give that one of them is honest. One node's
+word does not: it could pass the transaction on.
 """
 
 from __future__ import annotations
@@ -52,11 +53,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Ticket(NamedTuple):
-    """A transaction, whoever waits for it, and the nodes that refuse it at their doors."""
+    """A transaction, whoever waits for it, and the nodes that refuse it at their doors.
+
+    `once` says that what any block says is enough, though a later one might say otherwise.
+    """
 
     composed: Composed
     outcome: asyncio.Future[Outcome]
     refusing: set[str]
+    once: bool
 
 
 class Submitter:
@@ -74,8 +79,10 @@ class Submitter:
         self._pause_seconds = 0.0
         self._task = asyncio.create_task(self._run(), name="submitter")
 
-    async def submit(self, composed: Composed) -> Outcome:
+    async def submit(self, composed: Composed, *, once: bool = False) -> Outcome:
         """The outcome of a transaction, once it is known. Wait as long as you like.
+
+        With `once`, what the first block says, for whoever asks again on its own.
 
         Raises `Refused(BUSY)` where too many transactions of this client wait already.
         """
@@ -83,7 +90,7 @@ class Submitter:
             raise Refused(CommonReason.NOT_READY, "the client is closed")
         if len(self._queue) >= QUEUE_TRANSACTIONS_MAX:
             raise Refused(CommonReason.BUSY, f"{len(self._queue)} transactions wait already")
-        ticket = Ticket(composed, asyncio.get_running_loop().create_future(), set())
+        ticket = Ticket(composed, asyncio.get_running_loop().create_future(), set(), once)
         self._queue.append(ticket)
         self._filled.set()
         return await ticket.outcome
@@ -224,7 +231,8 @@ class Submitter:
         if outcome.height == 0 and reason is not None and not reason.transient:
             ticket.refusing.add(node.node_id)
         believed = len(ticket.refusing) >= self._verifier.believed_count
-        if not (outcome.is_settled or (outcome.height == 0 and believed)):
+        is_enough = outcome.is_settled or (ticket.once and outcome.height > 0)
+        if not (is_enough or (outcome.height == 0 and believed)):
             return False
         if not ticket.outcome.done():
             ticket.outcome.set_result(outcome)

@@ -25,7 +25,7 @@ from common.errors import CommonReason, Kind, Reason, Refused
 from common.ledger.identity import RoleGrant, User
 from common.rpc.client import ClientPorts
 from common.rpc.verifier import Outcome
-from common.transfer.terms import Mode
+from common.transfer.terms import Mode, Terms
 from common.v1.transfer_pb2 import PartySignature
 from relay.agreement import (
     Agreement,
@@ -46,7 +46,7 @@ from relay.devnet.layout import KeyFolder
 from relay.v1 import relay_service_pb2 as relay_pb
 from relay.v1.relay_service_pb2 import TransferPackage
 
-__all__ = ["Goods", "Paper", "PlayFailed", "Stage"]
+__all__ = ["ASSET", "BUSINESS", "Goods", "Paper", "PlayFailed", "Stage", "shown"]
 
 T = TypeVar("T")
 
@@ -265,7 +265,7 @@ class Stage:
             random_bytes=self.ports.random_bytes,
         )
         package = package_of(agreement, [consent(agreement, owner.author)])
-        await self._carry(owner.signer, f"X1: mints lot {lot_id}", agreement, package, "COMMIT")
+        await self.carry(owner.signer, f"X1: mints lot {lot_id}", agreement, package, "COMMIT")
         return agreement.transfer_id
 
     async def trade(self, buyer: Actor, seller: Actor, trade: Trade) -> bytes:
@@ -276,7 +276,7 @@ class Stage:
         assert lot is not None, "a found lot has a value"
         price = f"{format_amount(trade.amount, trade.currency)} {trade.currency}"
         told = f"X2: buys {shown(trade.quantity, lot.unit)} of {trade.lot_id} for {price}"
-        await self._carry(buyer.signer, told, agreement, package, "COMMIT")
+        await self.carry(buyer.signer, told, agreement, package, "COMMIT")
         return agreement.transfer_id
 
     async def trade_left_to_expire(
@@ -286,7 +286,7 @@ class Stage:
         agreement = await self._agree(trade, deadline_ms, Mode.TWO_STEP)
         package = package_of(agreement, _consents(agreement, buyer, seller), custody=False)
         told = "X2: reserves, never commits; the deadline passes"
-        await self._carry(buyer.signer, told, agreement, package, "ABORT")
+        await self.carry(buyer.signer, told, agreement, package, "ABORT")
         return agreement.transfer_id
 
     async def trade_declined(self, buyer: Actor, seller: Actor, trade: Trade) -> bytes:
@@ -297,7 +297,7 @@ class Stage:
         await self._until_reserved(agreement.transfer_id)
         package.decline.CopyFrom(decline(agreement.terms, seller.author))
         told = f"X2: declines the purchase of {buyer.party_id}"
-        await self._carry(seller.signer, told, agreement, package, "ABORT")
+        await self.carry(seller.signer, told, agreement, package, "ABORT")
         return agreement.transfer_id
 
     # --- what can be shown afterwards ------------------------------------------------------------
@@ -350,7 +350,7 @@ class Stage:
     def _deadline(self, ahead_ms: int = DEADLINE_MS) -> int:
         return self.ports.now_unix_ms() + ahead_ms
 
-    async def _carry(
+    async def carry(
         self, who: str, told: str, agreement: Agreement, package: TransferPackage, outcome: str
     ) -> None:
         """Hand a transfer to the relay and wait for its end, which must be `outcome`."""
@@ -359,14 +359,16 @@ class Stage:
         ended = await self._ended(agreement.transfer_id, told)
         if ended.outcome != outcome:
             raise PlayFailed(f"{told}: ended with {ended.outcome or 'nothing'}, not {outcome}")
-        await self._proven(ended)
+        await self._proven(agreement.terms, ended)
         took = self.ports.now_unix_ms() - began
+        chains = (BUSINESS, ASSET)
+        follower, decider = chains[::-1] if self._books_decide(agreement.terms) else chains
         decided = Entry(
-            who, f"{told}: {outcome}", ASSET, ended.decider_height, final=True, elapsed_ms=took
+            who, f"{told}: {outcome}", decider, ended.decider_height, final=True, elapsed_ms=took
         )
         obeyed = f"  {ended.follower_state} by proof of it"
         self.account.add(decided)
-        self.account.add(Entry("relay", obeyed, BUSINESS, ended.follower_height, final=True))
+        self.account.add(Entry("relay", obeyed, follower, ended.follower_height, final=True))
         self.ended[agreement.transfer_id] = f"{agreement.terms.flow} {outcome}"
 
     async def _ended(self, transfer_id: bytes, told: str) -> relay_pb.Transfer:
@@ -378,15 +380,18 @@ class Stage:
         why = await self.relay.explain(transfer_id)
         raise PlayFailed(f"{told}: it awaits {why.awaits}; last refusal: {why.last_refusal}")
 
-    async def _proven(self, ended: relay_pb.Transfer) -> None:
+    async def _proven(self, terms: Terms, ended: relay_pb.Transfer) -> None:
         """What the relay says of an end is what both chains prove."""
-        for client, state in (
-            (self.books, ended.follower_state),
-            (self.assets, ended.decider_state),
-        ):
+        states = (ended.follower_state, ended.decider_state)
+        if self._books_decide(terms):
+            states = states[::-1]
+        for client, state in zip((self.books, self.assets), states, strict=True):
             seen = await client.ledger.transfer(ended.transfer_id)
             if seen.record.state != state:
                 raise PlayFailed(f"the relay says {state}, the chain proves {seen.record.state}")
+
+    def _books_decide(self, terms: Terms) -> bool:
+        return terms.decider_chain == self.pair.business
 
     async def _told(self, who: str, what: str, act: Awaitable[Outcome]) -> None:
         began = self.ports.now_unix_ms()

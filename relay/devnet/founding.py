@@ -1,8 +1,9 @@
 """Who founds the consortium, and the genesis of each chain.
 
 Four members (core enterprise, logistics company, warehouse, bank) run one node of each chain. The
-platform itself is a party of both geneses, with two users, a maker and a checker; a regulator is
-another. All other parties join on chain.
+platform itself is a party of both geneses, with two users, a maker and a checker. So is an
+oversight office, without which nobody could change the platform: no firm judges itself. A regulator
+is another. All other parties join on chain.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "FOUNDING_USERS",
     "MEMBERS",
     "NETWORK",
+    "OVERSIGHT",
     "PARAMETERS",
     "PLATFORM",
     "REGULATOR",
@@ -35,6 +37,7 @@ __all__ = [
 NETWORK = "wutong-local"
 CHAINS = ("bizchain", "assetchain")
 PLATFORM = "platform"
+OVERSIGHT = "oversight"
 REGULATOR = "regulator"
 
 PARAMETERS = Parameters(
@@ -63,6 +66,7 @@ MEMBERS = (
 """In order of their ids, as a genesis lists them."""
 
 FOUNDING_USERS: Mapping[str, tuple[str, ...]] = {
+    OVERSIGHT: ("checker", "maker"),
     PLATFORM: ("checker", "maker"),
     REGULATOR: ("officer",),
 }
@@ -111,6 +115,7 @@ def found(chain: str, keys: FounderKeys, created_unix_ms: int) -> Genesis:
         ),
         PARAMETERS,
         (
+            _party(OVERSIGHT, "Oversight Office of the Consortium", ("administrator",), keys),
             _party(PLATFORM, "Platform of the Consortium", ("administrator", "platform"), keys),
             _party(REGULATOR, "Regulator", ("regulator",), keys),
         ),

@@ -4,6 +4,8 @@
     Ledger.open(CHAIN, genesis, store, verify, further_rows=population.business_rows())
     payment = population.payment(7)              # the seventh payment: who pays whom
     deal = population.deal(7)                    # the seventh trade: money against title
+    goods = population.issue(7)                  # the seventh receipt that becomes a lot
+    leaving = population.leaving(7)              # the seventh lot whose goods are taken out
 
 Every party has one cash account on the business books and one holding on the asset chain. All of it
 follows from numbers, so that every client makes the same without being told. Those who act are
@@ -24,6 +26,10 @@ from assetchain.contracts.lots.keys import LOT, ROOT
 from assetchain.contracts.lots.types import Lot, LotState, Root
 from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
 from bizchain.contracts.cash.types import CashAccount, Issuance
+from bizchain.contracts.exits.keys import EXIT_REQUEST
+from bizchain.contracts.exits.types import ExitRequest
+from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from bizchain.v1.operation_pb2 import Operation, PayCash
 from common.crypto.digest import ZERO, sha256
 from common.crypto.signing import SigningKey
@@ -35,7 +41,7 @@ from common.ledger.identity import PARTY, Party, PartyStatus, RoleGrant, User
 from common.ledger.lightclient import PEER, PEER_LINK, PeerChain, PeerLink
 from relay.agreement import Trade
 
-__all__ = ["Deal", "Payment", "Population", "link_rows"]
+__all__ = ["CURRENCY", "Deal", "Goods", "Payment", "Population", "link_rows"]
 
 CURRENCY = "CNY"
 ISSUER = "bank"
@@ -43,6 +49,7 @@ BALANCE = 1_000_000_00
 ACTORS_MAX = 10_000
 OWNERS_OF_A_LOT = 100
 AMOUNT_MAX = 100
+GOODS_CODE, UNIT, GOODS_UNITS = "720839", "GRM", 20_000_000
 
 Row = tuple[bytes, bytes]
 
@@ -64,6 +71,15 @@ class Deal:
     trade: Trade
 
 
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """A receipt of its owner's, and the lot of it that is to be or is to be burned."""
+
+    owner: Author
+    receipt: Receipt
+    lot_id: str
+
+
 @lru_cache(maxsize=ACTORS_MAX)
 def _key(number: int) -> SigningKey:
     return SigningKey(sha256(b"actor %d" % number))
@@ -82,10 +98,14 @@ def _lot_of(number: int) -> str:
 
 
 class Population:
-    """`accounts` parties, each with one cash account and one holding."""
+    """`accounts` parties, each with one cash account and one holding.
 
-    def __init__(self, accounts: int) -> None:
+    `goods` receipts are ready to become lots, and as many lots ready to be let out.
+    """
+
+    def __init__(self, accounts: int, goods: int = 0) -> None:
         self.accounts = accounts
+        self.goods = goods
         self._stride = max(1, accounts // ACTORS_MAX)
         self._actors = accounts // self._stride
 
@@ -98,6 +118,14 @@ class Population:
         issued = encode(Issuance(self.accounts * BALANCE, 0))
         yield ISSUANCE.key(CURRENCY, ISSUER), issued
         yield CURRENCY_BOOK.key(CURRENCY), issued
+        for number in range(self.goods):
+            issued_receipt = self.issue(number).receipt
+            yield RECEIPT.key(issued_receipt.receipt_id), encode(issued_receipt)
+            leaving = self.leaving(number)
+            receipt_id, owner = leaving.receipt.receipt_id, leaving.owner.party_id
+            yield RECEIPT.key(receipt_id), encode(leaving.receipt)
+            asked = ExitRequest(receipt_id, owner, "APPROVED", 1, UNIX_MS_MAX, ISSUER)
+            yield EXIT_REQUEST.key(receipt_id, owner), encode(asked)
 
     def asset_rows(self) -> Iterator[Row]:
         """Parties, lots, and who holds how much of them."""
@@ -113,6 +141,14 @@ class Population:
                 lot = Lot(lot_id, LotState.ACTIVE, receipt_id, "steel", "KGM", minted, 0, ZERO)
                 yield LOT.key(lot_id), encode(lot)
                 yield ROOT.key(receipt_id), encode(Root(lot_id))
+        for number in range(self.goods):
+            leaving = self.leaving(number)
+            receipt, lot_id = leaving.receipt, leaving.lot_id
+            units = receipt.quantity
+            lot = Lot(lot_id, LotState.ACTIVE, receipt.receipt_id, GOODS_CODE, UNIT, units, 0, ZERO)
+            yield LOT.key(lot_id), encode(lot)
+            yield ROOT.key(receipt.receipt_id), encode(Root(lot_id))
+            yield HOLDING.key(receipt.owner, lot_id), encode(Holding(units, 0, 0, 0))
 
     def payment(self, number: int) -> Payment:
         """The payment with this number. The same one always, whoever asks."""
@@ -140,6 +176,24 @@ class Population:
         names = _name(buyer), _name(seller)
         trade = Trade(*names, CURRENCY, amount, _lot_of(seller), quantity)
         return Deal(_author(buyer), _author(seller), trade)
+
+    def issue(self, number: int) -> Goods:
+        """The receipt with this number, issued."""
+        return self._goods(number, f"issued-{number:06d}", ReceiptState.ISSUED, b"")
+
+    def leaving(self, number: int) -> Goods:
+        """The goods with this number: behind a lot, and let out by an administrator."""
+        return self._goods(number, f"leaving-{number:06d}", ReceiptState.TOKENISED, ZERO)
+
+    def _goods(
+        self, number: int, receipt_id: str, state: ReceiptState, transfer_id: bytes
+    ) -> Goods:
+        owner = _author(number % self._actors * self._stride)
+        receipt = Receipt(
+            receipt_id, state.value, owner.party_id, ISSUER, GOODS_CODE, GOODS_UNITS, UNIT,
+            "prime", "hall 4", (), 1, transfer_id,
+        )  # fmt: skip
+        return Goods(owner, receipt, f"lot-{receipt_id}")
 
     def _actor(self, chance: Random) -> int:
         return chance.randrange(self._actors) * self._stride

@@ -60,6 +60,7 @@ class Results:
     machine: Mapping[str, object]
     payments: list[Cell] = field(default_factory=list)
     transfers: list[Cell] = field(default_factory=list)
+    flows: list[Cell] = field(default_factory=list)
     transfer_memory_mb: dict[str, float] = field(default_factory=dict)
     etcd: list[Cell] = field(default_factory=list)
     postgresql: list[Cell] = field(default_factory=list)
@@ -74,6 +75,7 @@ class Results:
             "notes": self.notes,
             "payments": [cell.as_json() for cell in self.payments],
             "transfers": [cell.as_json() for cell in self.transfers],
+            "flows": [cell.as_json() for cell in self.flows],
             "transfer_memory_mb": self.transfer_memory_mb,
             "etcd": [cell.as_json() for cell in self.etcd],
             "postgresql": [cell.as_json() for cell in self.postgresql],
@@ -154,7 +156,8 @@ def print_results(results: Results, console: Console) -> None:
     for title, cells in (
         ("Payments: clients x batch, on one chain of four nodes", results.payments),
         ("etcd: clients, three nodes, puts of the same size", results.etcd),
-        ("Transfers across both ledgers: in flight", results.transfers),
+        ("Trades (X2) across both ledgers: in flight", results.transfers),
+        ("Issues and exits across both ledgers: flow, in flight", results.flows),
         ("Two PostgreSQL, two-phase commit: in flight", results.postgresql),
     ):
         if cells:

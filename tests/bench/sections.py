@@ -18,7 +18,7 @@ from tests.bench.payments import CHAIN, Load, measure_payments
 from tests.bench.plan import Plan
 from tests.bench.population import Population
 from tests.bench.report import Growth, Results
-from tests.bench.transfers import measure_transfers
+from tests.bench.transfers import Flow, goods_of_a_run, measure_transfers
 
 __all__ = ["SECTIONS", "Tell"]
 
@@ -42,8 +42,9 @@ async def run_payments(plan: Plan, results: Results, tell: Tell) -> None:
 
 
 async def run_transfers(plan: Plan, results: Results, tell: Tell) -> None:
-    """Transfers through the relay, one and many at a time."""
-    population = Population(plan.accounts)
+    """Transfers through the relay, one and many at a time; then what is not a trade."""
+    goods = plan.runs * goods_of_a_run(plan.transfer_window)
+    population = Population(plan.accounts, goods)
     with _folder() as folder:
         data = prepare(folder, population, BOTH_CHAINS)
         async with deployed(data, BOTH_CHAINS) as deployment:
@@ -56,6 +57,15 @@ async def run_transfers(plan: Plan, results: Results, tell: Tell) -> None:
                     )
 
                 results.transfers.append(await _cell(plan, "transfers", str(in_flight), run, tell))
+            for flow in (Flow.ISSUE, Flow.EXIT):
+
+                async def carry(flow: Flow = flow) -> Run:
+                    return await measure_transfers(
+                        data, population, in_flight, plan.transfer_window, groups, flow
+                    )
+
+                name = f"{flow}, {in_flight}"
+                results.flows.append(await _cell(plan, "transfers", name, carry, tell))
             results.transfer_memory_mb = _memory(deployment, BOTH_CHAINS)
 
 

@@ -9,6 +9,7 @@ both.
 from __future__ import annotations
 
 import asyncio
+import enum
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,26 +20,49 @@ from typing import NamedTuple
 
 from common.encoding import decode
 from common.ledger.block import Event, EventKind
+from common.ledger.compose import Author
 from common.networkfile import load_network
 from common.rpc.client import LedgerClient
 from common.transfer.machine import TransferRecord, TransferState
-from relay.agreement import Pair, agree_on_trade, consent, package_of
+from relay.agreement import (
+    Agreement,
+    Exit,
+    Issue,
+    Pair,
+    agree_on_exit,
+    agree_on_issue,
+    agree_on_trade,
+    consent,
+    package_of,
+)
 from relay.devnet.founding import PARAMETERS
 from relay.devnet.layout import DataFolder
 from relay.v1.relay_service_pb2 import TransferPackage
 from tests.bench.clients import Window, closed_loops, in_client_process
 from tests.bench.deployment import BOTH_CHAINS, client_of, relay_of
 from tests.bench.measures import Run
-from tests.bench.population import Deal, Population
+from tests.bench.population import CURRENCY, Population
 
-__all__ = ["DECIDED", "measure_transfers"]
+__all__ = ["DECIDED", "Flow", "goods_of_a_run", "measure_transfers"]
 
 CONNECTIONS_MAX = 4
 DEADLINE_MS = 120_000
 WAIT_SECONDS = 60.0
 DEALS_OF_A_RUN_MAX = 10_000_000
+HOUR_MS = 3_600_000
+GOODS_PER_SECOND_MAX = 400
+"""More than any machine can move: so many are made ready for every second of a run."""
 COMMIT = "COMMIT"
+Drawn = tuple[TransferPackage, bytes]
 DECIDED = "decided"
+
+
+class Flow(enum.StrEnum):
+    """What is transferred."""
+
+    ISSUE = "X1"
+    TRADE = "X2"
+    EXIT = "X6"
 
 
 class _Task(NamedTuple):
@@ -46,14 +70,21 @@ class _Task(NamedTuple):
 
     folder: Path
     accounts: int
+    goods: int
+    flow: Flow
     first_deal: int
     in_flight: int
     window: Window
     groups: Mapping[str, Sequence[int]]
 
 
-_numbers = count(1)
-"""Runs of this process: no trade is made twice."""
+_numbers = {flow: count() for flow in Flow}
+"""Runs of this process: nothing is transferred twice."""
+
+
+def goods_of_a_run(window: Window) -> int:
+    """How many receipts, or lots, one run may use up."""
+    return round((window.warm_up + window.measured) * GOODS_PER_SECOND_MAX)
 
 
 async def measure_transfers(
@@ -62,16 +93,20 @@ async def measure_transfers(
     in_flight: int,
     window: Window,
     groups: Mapping[str, Sequence[int]],
+    flow: Flow = Flow.TRADE,
 ) -> Run:
     """One run, in a fresh client process."""
-    first_deal = next(_numbers) * DEALS_OF_A_RUN_MAX
-    task = _Task(data.path, population.accounts, first_deal, in_flight, window, groups)
+    first = next(_numbers[flow])
+    first *= DEALS_OF_A_RUN_MAX if flow is Flow.TRADE else goods_of_a_run(window)
+    task = _Task(
+        data.path, population.accounts, population.goods, flow, first, in_flight, window, groups
+    )
     return await in_client_process(_run, task)
 
 
 async def _run(task: _Task) -> Run:
     data = DataFolder(task.folder)
-    population = Population(task.accounts)
+    population = Population(task.accounts, task.goods)
     numbers = count(task.first_deal)
     async with AsyncExitStack() as opened:
         business, asset = [
@@ -84,20 +119,21 @@ async def _run(task: _Task) -> Run:
         pair = Pair(business.chain_id, asset.chain_id)
         began: dict[bytes, float] = {}
         decided: list[float] = []
-        from_height = await _final_height(data, asset) + 1
-        watching = asyncio.create_task(_watch_decisions(asset, from_height, began, decided))
+        decider = business if task.flow is Flow.EXIT else asset
+        from_height = await _final_height(data, decider) + 1
+        watching = asyncio.create_task(_watch_decisions(decider, from_height, began, decided))
 
         def prepare(client: int) -> Callable[[], Awaitable[int]]:
-            deal = population.deal(next(numbers))
+            number = next(numbers)
             relay = relays[client % len(relays)]
 
             async def call() -> int:
                 started = asyncio.get_running_loop().time()
-                package, transfer_id = _draw_up(pair, deal)
+                package, transfer_id = _DRAW_UP[task.flow](pair, population, number)
                 began[transfer_id] = started
                 await relay.start_transfer(package)
                 transfer = await relay.wait_transfer(transfer_id, WAIT_SECONDS)
-                assert transfer.outcome == COMMIT, f"a covered trade ended {transfer.outcome}"
+                assert transfer.outcome == COMMIT, f"a covered transfer ended {transfer.outcome}"
                 return 1
 
             return call
@@ -108,31 +144,73 @@ async def _run(task: _Task) -> Run:
         return run.with_further(DECIDED, decided)
 
 
-def _draw_up(pair: Pair, deal: Deal) -> tuple[TransferPackage, bytes]:
+def _trade(pair: Pair, population: Population, number: int) -> Drawn:
     """The package of a trade, consented to by both, and its id."""
+    deal = population.deal(number)
     agreement = agree_on_trade(
         pair,
         deal.trade,
         fee_basis_points=PARAMETERS.trade_fee_basis_points,
-        deadline_unix_ms=time.time_ns() // 1_000_000 + DEADLINE_MS,
+        deadline_unix_ms=_now_unix_ms() + DEADLINE_MS,
         random_bytes=os.urandom,
     )
-    consents = [consent(agreement, author) for author in (deal.buyer, deal.seller)]
+    return _consented(agreement, deal.buyer, deal.seller)
+
+
+def _issue(pair: Pair, population: Population, number: int) -> Drawn:
+    goods = population.issue(number)
+    agreement = agree_on_issue(
+        pair,
+        Issue(goods.receipt, goods.lot_id),
+        deadline_unix_ms=_now_unix_ms() + DEADLINE_MS,
+        random_bytes=os.urandom,
+    )
+    return _consented(agreement, goods.owner)
+
+
+def _exit(pair: Pair, population: Population, number: int) -> Drawn:
+    goods = population.leaving(number)
+    receipt, holder = goods.receipt, goods.owner.party_id
+    now = _now_unix_ms()
+    way_out = Exit(
+        receipt.receipt_id, goods.lot_id, receipt.quantity, holder, holder, CURRENCY, 0,
+        now + HOUR_MS,
+    )  # fmt: skip
+    agreement = agree_on_exit(
+        pair, way_out, deadline_unix_ms=now + DEADLINE_MS, random_bytes=os.urandom
+    )
+    return _consented(agreement, goods.owner)
+
+
+def _consented(agreement: Agreement, *authors: Author) -> Drawn:
+    consents = [consent(agreement, author) for author in authors]
     return package_of(agreement, consents), agreement.transfer_id
 
 
-async def _final_height(data: DataFolder, asset: LedgerClient) -> int:
-    """The asset chain's final height, as its first node says."""
-    first = load_network(data.network).chain(BOTH_CHAINS[1]).nodes[0]
-    return (await asset.status(first.node_id)).final_height
+def _now_unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+_DRAW_UP: Mapping[Flow, Callable[[Pair, Population, int], Drawn]] = {
+    Flow.ISSUE: _issue,
+    Flow.TRADE: _trade,
+    Flow.EXIT: _exit,
+}
+
+
+async def _final_height(data: DataFolder, chain: LedgerClient) -> int:
+    """A chain's final height, as its first node says."""
+    name = (await chain.genesis()).chain_name
+    first = load_network(data.network).chain(name).nodes[0]
+    return (await chain.status(first.node_id)).final_height
 
 
 async def _watch_decisions(
-    asset: LedgerClient, from_height: int, began: Mapping[bytes, float], decided: list[float]
+    decider: LedgerClient, from_height: int, began: Mapping[bytes, float], decided: list[float]
 ) -> None:
     """Note, for each transfer of this run, how long it took to be decided, in milliseconds."""
     loop = asyncio.get_running_loop()
-    async for block in asset.watch_blocks(from_height, (EventKind.TRANSFER,)):
+    async for block in decider.watch_blocks(from_height, (EventKind.TRANSFER,)):
         now = loop.time()
         for proven in block.leaves:
             assert isinstance(proven.leaf, Event), "only events of one kind were asked for"

@@ -73,6 +73,7 @@ def goes_on_and_stops_when_told(data: Path) -> None:
     assert {node["role"] for node in json.loads(status.stdout)["nodes"]} == {"leader", "follower"}
     assert json.loads(status.stdout)["relay"]["up"] is True
     assert processes_of(data) == []
+    wutong("audit", "--data", str(data))  # of the case and of all stories
 
 
 def test_what_cannot_start_says_why_and_exits_non_zero(tmp_path: Path) -> None:

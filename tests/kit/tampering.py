@@ -35,7 +35,7 @@ from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from bizchain.contracts.receipts.types import Delivery
 from common.encoding import encode
 from common.governance.types import BALLOT, OPEN_PROPOSALS, OpenProposals, Vote
-from common.ledger.grades import GRADE, IN_FORCE, POLICY
+from common.ledger.grades import GRADE, POLICY_TABLE
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY, User
 from common.ledger.state import Table
@@ -208,6 +208,15 @@ def another_schedule_with_its_hash(pair: Pair) -> None:
     first(VERSION, content=content, content_hash=content_hash(content))(pair)
 
 
+def policy_unreadable(pair: Pair) -> None:
+    content = encode(authority.policy({"Z": ()}))
+    for side in pair.sides:
+        rows = side.ledger.state.scan(VERSION)
+        key, row = next((key, row) for key, row in rows if row.kind == POLICY_TABLE)
+        changed = replace(row, content=content, content_hash=content_hash(content))
+        side.ledger.state.put(VERSION, key, changed)
+
+
 def voted_twice(pair: Pair) -> None:
     first(BALLOT, votes=lambda votes: (*votes, Vote("core", True, 1), Vote("core", True, 1)))(pair)
 
@@ -361,9 +370,8 @@ TAMPERINGS: dict[str, Tampering] = {
         books(STANDING, "key", ALICES_KEY, party_id="bob"), "B14", "stands under another"
     ),
     "grade nobody set, on both chains": Tampering(both(GRADE, "bob", grade="AAA"), "B12", "bob"),
-    "policy by one person": Tampering(
-        lambda pair: _write(pair.business, POLICY, IN_FORCE, {"maker": "operator/checker"}),
-        "B12", "two people",
+    "policy nobody can judge by, on both chains": Tampering(
+        policy_unreadable, "B12", "policy 1"
     ),
     "grade of another level on one chain": Tampering(
         assets(GRADE, "bob", grade="AAA"), "mirror", "grades"

@@ -49,6 +49,7 @@ from common.ledger.ledger import Ledger
 from common.ledger.lightclient import PEER, link_digest
 from common.ledger.transition import parse_all
 from common.raft.quorum import certificate_quorum
+from common.rpc.access import Access
 from common.rpc.finals import FinalHeights
 from common.rpc.ledger_views import LedgerViews
 from common.rpc.proofs import BlockProofs
@@ -79,6 +80,7 @@ from relay.agreement import (
 )
 from relay.audit.pair import check_pair
 from relay.v1.relay_service_pb2 import TransferPackage
+from tests.kit.cast import OPERATOR
 
 START_UNIX_MS = 1_800_000_000_000
 FOREVER_UNIX_MS = 253_402_300_000_000
@@ -183,7 +185,7 @@ class LiveChain:
         self.chain_id = self.ledger.chain_id
         self.proofs = BlockProofs(self.ledger)
         self.views = LedgerViews(self.ledger, self.proofs, FinalHeights(self.ledger))
-        self.reads = LedgerReads(self.ledger, self.proofs)
+        self.reads = LedgerReads(self.ledger, self.proofs, Access(self.ledger, lambda: OPERATOR))
         self.results: dict[bytes, tuple[int, str, int]] = {}
         """Transaction id -> (code, message, height) of all this object decided."""
         self._pending: list[bytes] = []

@@ -65,13 +65,13 @@ class Submitter:
         raws = [submission.raws[slot] for slot in submission.waiting]
         self.remote.ask(
             partial(_submit, raws),
-            partial(self._answered, submission, submission.waiting),
+            partial(self._answered, self.remote.current, submission, submission.waiting),
             partial(self._again, submission, ""),
             TIMEOUT_US,
         )
 
     def _answered(
-        self, submission: _Submission, slots: Sequence[int], answer: Submitted | Refused
+        self, node: str, submission: _Submission, slots: Sequence[int], answer: Submitted | Refused
     ) -> None:
         if isinstance(answer, Refused):
             self._again(submission, "")
@@ -80,7 +80,7 @@ class Submitter:
             for slot, result in zip(slots, answer.results, strict=True):
                 block = answer.blocks.get(result.height)
                 outcome = self._verifier.outcome(result, block, submission.ids[slot])
-                if outcome.is_settled or self._is_refused_by_many(submission, slot, outcome):
+                if outcome.is_settled or self._is_refused_by_many(node, submission, slot, outcome):
                     submission.outcomes[slot] = outcome
                     self._oracle.acknowledged(self.remote.cluster.chain.name, outcome)
         except (Untrue, ValueError):
@@ -94,12 +94,14 @@ class Submitter:
         self.open -= 1
         submission.done([submission.outcomes[slot] for slot in range(len(submission.ids))])
 
-    def _is_refused_by_many(self, submission: _Submission, slot: int, outcome: Outcome) -> bool:
-        """One node's word at its door ends nothing."""
+    def _is_refused_by_many(
+        self, node: str, submission: _Submission, slot: int, outcome: Outcome
+    ) -> bool:
+        """One node's word at its door ends nothing, however often it is heard."""
         if outcome.height or outcome.reason in RETRIED:
             return False
         refusing = submission.refusing.setdefault(slot, set())
-        refusing.add(self.remote.current)
+        refusing.add(node)
         return len(refusing) >= self._verifier.believed_count
 
     def _again(self, submission: _Submission, hint: str) -> None:

@@ -35,6 +35,7 @@ NOUNS = {
     "audit": set(),
     "block": {"show"},
     "case": set(),
+    "story": {"list", "steel-coil", "irregular", "refusals", "votes"},
     "cash": {"deposit", "withdraw", "pay", "show", "list", "statement", "trial-balance"},
     "document": {
         "check",
@@ -66,7 +67,7 @@ NOUNS = {
         "resume", "add-user", "remove-user", "replace-key", "recover", "key", "grade", "let-read",
         "stop-reading", "changes",
     },
-    "policy": {"propose", "approve", "show", "grades"},
+    "policy": {"propose", "show", "grades"},
     "proof": {"get", "verify"},
     "receipt": {"report", "issue", "reject", "cancel", "show", "list"},
     "status": set(),
