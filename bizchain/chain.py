@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bizchain.contracts.applications import invariants as application_invariants
+from bizchain.contracts.applications import operations as applications
 from bizchain.contracts.authority import invariants as authority_invariants
 from bizchain.contracts.authority import operations as authority
 from bizchain.contracts.cash import invariants as cash_invariants
@@ -53,6 +55,7 @@ CHAIN = Chain(
         **incidents.OPERATIONS,
         **exits.OPERATIONS,
         **valuations.OPERATIONS,
+        **applications.OPERATIONS,
     },
     legs={**receipts.LEGS, **cash.LEGS, **exits.LEGS, **lineage.LEGS},
     invariants={
@@ -70,6 +73,7 @@ CHAIN = Chain(
         **exit_invariants.INVARIANTS,
         **lineage_invariants.INVARIANTS,
         **valuation_invariants.INVARIANTS,
+        **application_invariants.INVARIANTS,
     },
     permit=grades.permit,
     found=parties.found,

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from assetchain.contracts.holdings.keys import HOLDING
-from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.keys import BACKING, LOT, ROOT
 from assetchain.contracts.lots.types import Root
+from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.authority.keys import CHANGE, STANDING
 from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
 from bizchain.contracts.cash.types import (
@@ -379,6 +380,23 @@ TAMPERINGS: dict[str, Tampering] = {
     "units in escrow for nothing": Tampering(units_moved_to_escrow, "B8", "lot-alice"),
     "two lots of a receipt": Tampering(two_lots_of_a_receipt, "B1", "do not agree"),
     "root of another lot": Tampering(root_of_another_lot, "B1", "do not agree"),
+    "lot minted without an application": Tampering(
+        gone(APPLICATION, "receipt-alice"), "B14", "1 applications used, 2 tokenised by X1"
+    ),
+    "approval that was never used": Tampering(
+        books(APPLICATION, "receipt-alice", state="APPROVED"), "B14",
+        "1 applications used, 2 tokenised by X1",
+    ),
+    "application approved by its maker": Tampering(
+        books(APPLICATION, "receipt-alice", checker="operator/maker"), "B14", "receipt-alice",
+    ),
+    "approved by another valuation": Tampering(
+        books(APPLICATION, "receipt-alice", valuation_hash=bytes(32)), "B14", "another valuation",
+    ),
+    "lot of no receipt": Tampering(
+        lambda pair: pair.asset.ledger.state.delete(BACKING, BACKING.key("lot-alice")),
+        "B14", "lot-alice names no receipt",
+    ),
     "lot burned by nobody": Tampering(burned_by_nobody, "B4", "receipt-alice differ"),
 }  # fmt: skip
 

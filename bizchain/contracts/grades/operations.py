@@ -39,6 +39,9 @@ OFFICE_ABOUT_GOODS = (
     "confirm_loss",
     "approve_exit",
     "reject_exit",
+    "propose_application",
+    "approve_application",
+    "reject_application",
 )
 NEVER_GRADED = frozenset(
     {

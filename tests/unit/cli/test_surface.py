@@ -57,6 +57,7 @@ NOUNS = {
     "incident": {"list", "answer", "approve", "reject"},
     "loss": {"report", "confirm", "show"},
     "valuation": {"record", "show"},
+    "application": {"apply", "confirm", "propose", "approve", "reject", "withdraw", "show"},
     "hold": {"place", "lift", "order", "show"},
     "invoice": {"match", "accept", "reject", "show", "list", "trades"},
     "keys": {"generate", "show", "list"},

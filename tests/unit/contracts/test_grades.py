@@ -275,6 +275,7 @@ def test_the_office_and_claims_are_all_that_is_never_graded() -> None:
         "list_lot", "cancel_listing", "close_listing",
         "request_exit", "withdraw_exit",
         "value_receipt",
+        "apply_for_asset", "confirm_goods", "withdraw_application",
     }  # fmt: skip
 
 
