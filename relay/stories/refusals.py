@@ -375,6 +375,17 @@ async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
         ),
         BusinessReason.RECEIPT_TOKENISED,
     )
+    unapproved = issue(Issue(second, tale.name("lot-unapproved")))
+    await tale.cannot(
+        owner,
+        "makes a lot of goods that nobody valued or approved",
+        stage.books.act_unsigned(
+            reserve_transfer=reservation(
+                package_of(unapproved, [consent(unapproved, owner.author)])
+            )
+        ),
+        BusinessReason.APPLICATION_NOT_APPROVED,
+    )
     stolen = issue(Issue(second, tale.name("lot-stolen")))
     own = _forged(stolen, thief.party_id, thief.author.key)
     for what, consents in (("with nobody's consent", []), ("with its own consent", [own])):

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 CURRENCY = "CNY"
 COIL = Goods("hot-rolled coil", "720839", 20_000_000, "GRM", "prime", "hall 4")
+WORTH = 8_000_000
 POLL_SECONDS = 0.02
 WAIT_SECONDS = 30.0
 
@@ -46,6 +47,7 @@ class Tale:
         self.number = number
         self.refusals = 0
         self._evidence = 0
+        self._appraiser: Actor | None = None
 
     # --- people ----------------------------------------------------------------------------------
 
@@ -55,11 +57,18 @@ class Tale:
         return make_actor(self.stage.keys, party_id, name, (role,), self.stage.ports.random_bytes)
 
     async def join(self, *people: tuple[str, str] | tuple[str, str, str]) -> list[Actor]:
-        """Parties join: a maker proposes, a checker approves, the relay tells the asset chain."""
+        """Parties join: a maker proposes, a checker approves, the relay tells the asset chain.
+
+        With the first of them comes the appraiser, without whom nothing becomes a lot.
+        """
         actors = [self.actor(*one) for one in people]
-        for actor in actors:
+        joining = list(actors)
+        if self._appraiser is None:
+            self._appraiser = self.actor("appraiser", "Sworn Appraisers")
+            joining.append(self._appraiser)
+        for actor in joining:
             await self.stage.join(actor)
-        await self.stage.known_on_both(actors)
+        await self.stage.known_on_both(joining)
         return actors
 
     @property
@@ -95,9 +104,12 @@ class Tale:
         return sha256(f"story {self.number}, evidence {self._evidence}".encode())
 
     async def lot(self, warehouse: Actor, owner: Actor, word: str, goods: Goods = COIL) -> str:
-        """Goods are taken in under receipt `word` and become the lot `lot-word`."""
+        """Goods are taken in under receipt `word`, valued, approved, and become `lot-word`."""
+        assert self._appraiser is not None, "people join first"
         receipt_id, lot_id = self.name(word), self.name(f"lot-{word}")
         await self.stage.receipt(warehouse, owner, receipt_id, goods, ())
+        parts = (owner, warehouse, self._appraiser)
+        await self.stage.approve_lot(*parts, receipt_id, WORTH, CURRENCY)
         await self.stage.issue_lot(owner, receipt_id, lot_id)
         return lot_id
 
