@@ -354,39 +354,26 @@ def _listing(tale: Tale, lot_id: str) -> asset_pb.ListLot:
 
 
 async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
+    await _lots_of_receipts(tale, people)
+    await _title_without_its_owner(tale, people, lot_id)
+    await _too_much_of_a_split(tale, people, lot_id)
+
+
+async def _lots_of_receipts(tale: Tale, people: People) -> None:
     thief, owner, stage = people.thief, people.owner, tale.stage
-    receipt = (await stage.books.receipt(tale.name("coil"))).value
-    second = (await stage.books.receipt(tale.name("second"))).value
-    assert receipt is not None, "a found receipt has a value"
-    assert second is not None, "a found receipt has a value"
-    soon = stage.ports.now_unix_ms() + SOON_MS
-
-    def issue(of: Issue) -> Agreement:
-        return agree_on_issue(
-            stage.pair, of, deadline_unix_ms=soon, random_bytes=stage.ports.random_bytes
-        )
-
-    again = issue(Issue(receipt, tale.name("lot-again")))
-    await tale.cannot(
-        owner,
-        "makes a second lot of one receipt",
-        stage.books.act_unsigned(
-            reserve_transfer=reservation(package_of(again, [consent(again, owner.author)]))
+    for what, word, reason in (
+        ("makes a second lot of one receipt", "coil", BusinessReason.RECEIPT_TOKENISED),
+        (
+            "makes a lot of goods that nobody valued or approved",
+            "second",
+            BusinessReason.APPLICATION_NOT_APPROVED,
         ),
-        BusinessReason.RECEIPT_TOKENISED,
-    )
-    unapproved = issue(Issue(second, tale.name("lot-unapproved")))
-    await tale.cannot(
-        owner,
-        "makes a lot of goods that nobody valued or approved",
-        stage.books.act_unsigned(
-            reserve_transfer=reservation(
-                package_of(unapproved, [consent(unapproved, owner.author)])
-            )
-        ),
-        BusinessReason.APPLICATION_NOT_APPROVED,
-    )
-    stolen = issue(Issue(second, tale.name("lot-stolen")))
+    ):
+        wanted = await _issue(tale, word)
+        package = package_of(wanted, [consent(wanted, owner.author)])
+        reserving = stage.books.act_unsigned(reserve_transfer=reservation(package))
+        await tale.cannot(owner, what, reserving, reason)
+    stolen = await _issue(tale, "second")
     own = _forged(stolen, thief.party_id, thief.author.key)
     for what, consents in (("with nobody's consent", []), ("with its own consent", [own])):
         package = package_of(stolen, [])
@@ -406,8 +393,18 @@ async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
         package,
         CommonReason.SIGNER_UNKNOWN,
     )
-    await _title_without_its_owner(tale, people, lot_id)
-    await _too_much_of_a_split(tale, people, lot_id)
+
+
+async def _issue(tale: Tale, word: str) -> Agreement:
+    """X1 of a receipt of the owner's, to be reserved soon or never."""
+    receipt = (await tale.stage.books.receipt(tale.name(word))).value
+    assert receipt is not None, "a found receipt has a value"
+    return agree_on_issue(
+        tale.stage.pair,
+        Issue(receipt, tale.name("lot-another")),
+        deadline_unix_ms=tale.stage.ports.now_unix_ms() + SOON_MS,
+        random_bytes=tale.stage.ports.random_bytes,
+    )
 
 
 async def _title_without_its_owner(tale: Tale, people: People, lot_id: str) -> None:

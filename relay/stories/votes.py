@@ -85,6 +85,17 @@ async def play_votes(tale: Tale) -> None:
     await tale.stage.trade(buyer, seller, tale.sale(buyer, seller, lot_id, 1_000_000, PRICE))
 
     tale.chapter("4. A parameter passes; a proposal is turned down and changes nothing")
+    await _parameter_and_failure(tale, seller)
+
+    tale.chapter("5. A policy table: who has no grade may not give title away, on either chain")
+    await _policy(tale, seller, buyer, lot_id)
+
+    tale.chapter("6. The old schedule is voted back in")
+    await pass_schedule(tale, before.schedule)
+    await tale.end()
+
+
+async def _parameter_and_failure(tale: Tale, seller: Actor) -> None:
     proposal = await _propose(tale, "bank", PARAMETER, LEAST_DEADLINE, value=LEAST_DEADLINE_MS)
     await _vote(tale, proposal, "core", "warehouse", "bank")
     refused = await _propose(
@@ -112,13 +123,6 @@ async def play_votes(tale: Tale) -> None:
         ),
         BusinessReason.NOT_A_MEMBER,
     )
-
-    tale.chapter("5. A policy table: who has no grade may not give title away, on either chain")
-    await _policy(tale, seller, buyer, lot_id)
-
-    tale.chapter("6. The old schedule is voted back in")
-    await pass_schedule(tale, before.schedule)
-    await tale.end()
 
 
 async def _policy(tale: Tale, seller: Actor, buyer: Actor, lot_id: str) -> None:
