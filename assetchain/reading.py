@@ -16,7 +16,7 @@ from assetchain.contracts.holdings.types import TitleMove
 from assetchain.contracts.lineage.keys import LINEAGE
 from assetchain.contracts.listings.keys import LISTING, OPEN_LISTING, SALE
 from assetchain.contracts.listings.types import Sale
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
+from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT, ROOT, VALUATION
 from common.governance.types import BALLOT, PROPOSAL
 from common.ledger.grades import GRADE
 from common.ledger.holds import HOLD
@@ -69,7 +69,7 @@ READING = ReadRules(
     public_rows=frozenset(
         {
             *(PARTY, HOLD, GRADE, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
-            *(LOT, ROOT, IMPAIRMENT, VALUATION, LINEAGE, LISTING, OPEN_LISTING),
+            *(LOT, BACKING, ROOT, IMPAIRMENT, VALUATION, LINEAGE, LISTING, OPEN_LISTING),
         }
     ),
     public_events=frozenset(

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bizchain.contracts.applications.keys import APPLICATION
+from bizchain.contracts.applications.types import AssetApplication
 from bizchain.contracts.authority.keys import CHANGE, STANDING
 from bizchain.contracts.authority.queries import may_read
 from bizchain.contracts.authority.types import PartyChange, Standing
@@ -87,6 +89,19 @@ def _parties_of_receipt(state: Reader, receipt_id: str) -> Iterable[str]:
     return () if receipt is None else (receipt.owner, receipt.warehouse)
 
 
+def _application_row(
+    state: Reader, key: bytes, application: AssetApplication | None
+) -> Iterable[str]:
+    """Applicant and warehouse; where nobody has applied, owner and warehouse of the receipt."""
+    if application is None:
+        return _parties_of_receipt(state, key[1:].decode(errors="replace"))
+    return _concerned_by_application(state, application)
+
+
+def _concerned_by_application(_: Reader, application: AssetApplication) -> Iterable[str]:
+    return application.applicant, application.warehouse
+
+
 def _exit_row(state: Reader, _: bytes, request: ExitRequest | None) -> Iterable[str]:
     return () if request is None else _concerned_by_exit(state, request)
 
@@ -129,6 +144,7 @@ _ROWS: Mapping[Table[Any], Concern] = {
     INVOICE: together(in_key(0), in_fields("buyer")),
     ORDER_USE: in_key(0),
     RECEIPT_USE: together(in_key(0), _receipt_use_row),
+    APPLICATION: _application_row,
     EXIT_REQUEST: together(in_key(1), _exit_row),
     CHANGE: _change_row,
     STANDING: _standing_row,
@@ -141,6 +157,7 @@ READING = ReadRules(
         "trade_invoice": PrivateEvent(TradeInvoice, _concerned_by_trade),
         "invoice": PrivateEvent(Invoice, _concerned_by_invoice),
         "party-change": PrivateEvent(PartyChange, _concerned_by_change),
+        "application": PrivateEvent(AssetApplication, _concerned_by_application),
         "exit": PrivateEvent(ExitRequest, _concerned_by_exit),
         "freeze-order": PrivateEvent(FreezeOrder, _concerned_by_order),
         "warning": PrivateEvent(GradeWarning, _concerned_by_warning),

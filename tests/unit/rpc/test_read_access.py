@@ -29,6 +29,7 @@ from assetchain.contracts.holdings.keys import ENCUMBRANCE, HOLDING
 from assetchain.contracts.holdings.types import TitleMove
 from assetchain.contracts.listings.keys import SALE
 from assetchain.node import APP as ASSET_APP
+from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.authority.keys import CHANGE, STANDING
 from bizchain.contracts.cash.keys import CASH, TRADE_INVOICE
 from bizchain.contracts.cash.types import JournalEntry
@@ -82,6 +83,7 @@ PLANTED: dict[Table[Any], bytes] = {
     INVOICE: INVOICE.key(VICTIM, "paper"),
     ORDER_USE: ORDER_USE.key(VICTIM, "paper"),
     RECEIPT_USE: RECEIPT_USE.key(VICTIM, "paper"),
+    APPLICATION: APPLICATION.key("goods"),
     EXIT_REQUEST: EXIT_REQUEST.key("goods", VICTIM),
     CHANGE: CHANGE.key("change"),
     STANDING: STANDING.key("reads", "regulator", VICTIM),
