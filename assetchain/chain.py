@@ -18,6 +18,7 @@ from assetchain.contracts.lots import invariants as lot_invariants
 from assetchain.contracts.lots import operations as lots
 from assetchain.contracts.parties import invariants as party_invariants
 from assetchain.contracts.parties import operations as parties
+from assetchain.reading import READING
 from assetchain.v1.operation_pb2 import Operation
 from common.ledger.chain import Chain
 from common.transfer.invariants import INVARIANTS as TRANSFER_INVARIANTS
@@ -57,4 +58,5 @@ CHAIN = Chain(
     },
     permit=grades.permit,
     obeys_holds_of_peer=True,
+    reading=READING,
 )

@@ -16,7 +16,7 @@ from typing import ClassVar
 from google.protobuf.message import Message
 
 import assetchain.reasons  # noqa: F401 (so that refusals of this chain are known by name)
-from assetchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY
+from assetchain.contracts.grades.keys import GRADE
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import Holding
 from assetchain.contracts.lineage.keys import LINEAGE
@@ -34,6 +34,7 @@ from assetchain.v1.holding_service_pb2_grpc import HoldingServiceStub
 from assetchain.v1.listing_service_pb2_grpc import ListingServiceStub
 from assetchain.v1.lot_service_pb2_grpc import LotServiceStub
 from assetchain.v1.party_service_pb2_grpc import PartyServiceStub
+from common.ledger.grades import CREDIT_PERMISSIONS, POLICY_TABLE
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY, Party
 from common.ledger.impairment import ImpairmentNotice
@@ -163,17 +164,17 @@ class AssetClient(CouncilClient):
     async def disclosure(self, seller: str, buyer: str) -> Disclosure:
         """What both sides are told of each other's credit now, made here from proven rows.
 
-        Its moment is that of the oldest block read: where a grade changed in between, the trade is
-        refused, and the disclosure made anew.
+        Its moment is that of the older grade read: where a grade or the policy changed in between,
+        the trade is refused, and the disclosure made anew.
         """
         sold_by = await self.ledger.get(GRADE, GRADE.key(seller))
         bought_by = await self.ledger.get(GRADE, GRADE.key(buyer))
-        policy = await self.ledger.get(POLICY, IN_FORCE)
-        blocks = (sold_by.block, bought_by.block, policy.block)
+        policy = await self.version_in_force(POLICY_TABLE, CREDIT_PERMISSIONS)
+        blocks = (sold_by.block, bought_by.block)
         return disclosure_by(
             (seller, sold_by.value),
             (buyer, bought_by.value),
-            policy.value,
+            policy.version,
             min(block.header.time_unix_ms for block in blocks),
         )
 

@@ -1,4 +1,4 @@
-"""The part of the books' client that is about authority: changes of parties, grades, the policy.
+"""The part of the books' client that is about authority: changes of parties, and grades.
 
     details = {"role": "buyer", "until_unix_ms": until}
     await books.by(maker).propose_party_change("grant-1", "acme", "grant_role", details)
@@ -16,8 +16,8 @@ from typing import TypeAlias
 from bizchain.contracts.authority.keys import CHANGE, STANDING
 from bizchain.contracts.authority.operations import possession_digest
 from bizchain.contracts.authority.types import PartyChange, Standing
-from bizchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY, version_key
-from bizchain.contracts.grades.types import Grade, Policy
+from bizchain.contracts.grades.keys import GRADE
+from bizchain.contracts.grades.types import Grade
 from bizchain.v1 import authority_service_pb2 as authority_pb
 from bizchain.v1 import grade_service_pb2 as grade_pb
 from bizchain.v1 import operation_pb2 as pb
@@ -132,34 +132,6 @@ class AuthorityClient(TypedClient):
         )
 
     # --- grades ----------------------------------------------------------------------------------
-
-    async def propose_policy(
-        self,
-        version: int,
-        rows: Mapping[str, Sequence[str]],
-        *,
-        recovery_waiting_ms: int,
-        warning_below: str = "",
-    ) -> Outcome:
-        """By an administrator (the maker): a version above that in force, grade -> kinds."""
-        return await self.act(
-            propose_policy=pb.ProposePolicy(
-                version=version,
-                rows=[pb.PolicyRow(grade=one, kinds=sorted(rows[one])) for one in rows],
-                warning_below=warning_below,
-                recovery_waiting_ms=recovery_waiting_ms,
-            )
-        )
-
-    async def approve_policy(self, version: int) -> Outcome:
-        """By another administrator (the checker): the version is in force, on both chains soon."""
-        return await self.act(approve_policy=pb.ApprovePolicy(version=version))
-
-    async def policy(self, version: int = 0) -> Found[Policy]:
-        """A version of the policy, or (0) the one in force. Raises `Refused(NOT_FOUND)`."""
-        key = version_key(version) if version else IN_FORCE
-        what = f"version {version} of the policy" if version else "policy in force"
-        return await self.get(POLICY, key, what)
 
     async def grade(self, party_id: str) -> Found[Grade]:
         """The grade last set of a party. Raises `Refused(NOT_FOUND)` where none ever was."""

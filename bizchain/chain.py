@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bizchain.contracts.applications import invariants as application_invariants
+from bizchain.contracts.applications import operations as applications
 from bizchain.contracts.authority import invariants as authority_invariants
 from bizchain.contracts.authority import operations as authority
 from bizchain.contracts.cash import invariants as cash_invariants
@@ -28,6 +30,7 @@ from bizchain.contracts.receipts import invariants as receipt_invariants
 from bizchain.contracts.receipts import operations as receipts
 from bizchain.contracts.valuations import invariants as valuation_invariants
 from bizchain.contracts.valuations import operations as valuations
+from bizchain.reading import READING
 from bizchain.v1.operation_pb2 import Operation
 from common.ledger.chain import Chain
 from common.transfer.invariants import INVARIANTS as TRANSFER_INVARIANTS
@@ -52,6 +55,7 @@ CHAIN = Chain(
         **incidents.OPERATIONS,
         **exits.OPERATIONS,
         **valuations.OPERATIONS,
+        **applications.OPERATIONS,
     },
     legs={**receipts.LEGS, **cash.LEGS, **exits.LEGS, **lineage.LEGS},
     invariants={
@@ -69,7 +73,9 @@ CHAIN = Chain(
         **exit_invariants.INVARIANTS,
         **lineage_invariants.INVARIANTS,
         **valuation_invariants.INVARIANTS,
+        **application_invariants.INVARIANTS,
     },
     permit=grades.permit,
     found=parties.found,
+    reading=READING,
 )

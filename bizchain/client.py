@@ -55,6 +55,7 @@ from bizchain.v1.party_service_pb2_grpc import PartyServiceStub
 from bizchain.v1.receipt_service_pb2_grpc import ReceiptServiceStub
 from common.errors import CommonReason, Refused
 from common.ledger.block import Event
+from common.ledger.grades import CREDIT_PERMISSIONS, POLICY_TABLE, PolicyInForce, policy_of
 from common.ledger.holds import HOLD, Holds
 from common.ledger.identity import PARTY
 from common.ledger.lineage import Lineage
@@ -298,6 +299,13 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
         """The fee schedule the next block is judged by, proven; version 0 is the genesis's."""
         found = await self.version_in_force(FEE_SCHEDULE, PLATFORM_FEES)
         return schedule_of(found.version, (await self.ledger.genesis()).parameters)
+
+    # --- the policy ------------------------------------------------------------------------------
+
+    async def policy(self) -> PolicyInForce | None:
+        """The policy of grades the next block is judged by, proven; None: everything is open."""
+        row = (await self.version_in_force(POLICY_TABLE, CREDIT_PERMISSIONS)).version
+        return None if row is None else policy_of(row)
 
     # --- books -----------------------------------------------------------------------------------
 

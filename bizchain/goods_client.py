@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bizchain.contracts.applications.keys import APPLICATION
+from bizchain.contracts.applications.types import AssetApplication
 from bizchain.contracts.incidents.keys import CASE, LOSS
 from bizchain.contracts.incidents.types import Case, Loss
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD
@@ -230,3 +232,44 @@ class GoodsClient(TypedClient):
     async def valuation(self, receipt_id: str) -> Found[Valuation]:
         """The newest valuation of a receipt. Raises `Refused(NOT_FOUND)`."""
         return await self.get(VALUATION, VALUATION.key(receipt_id), f"valuation of {receipt_id}")
+
+    # --- applications ----------------------------------------------------------------------------
+
+    async def apply_for_asset(self, receipt_id: str, until_unix_ms: int) -> Outcome:
+        """By the owner: the goods of an issued receipt are to become a lot."""
+        operation = pb.ApplyForAsset(receipt_id=receipt_id, until_unix_ms=until_unix_ms)
+        return await self.act(apply_for_asset=operation)
+
+    async def confirm_goods(
+        self, receipt_id: str, quantity: int, unit: str, place: str, quality: str
+    ) -> Outcome:
+        """By the warehouse: what it finds. Where the receipt differs, that is a rejection."""
+        operation = pb.ConfirmGoods(
+            receipt_id=receipt_id, quantity=quantity, unit=unit, place=place, quality=quality
+        )
+        return await self.act(confirm_goods=operation)
+
+    async def propose_application(self, receipt_id: str) -> Outcome:
+        """By an administrator, the maker: with the valuation that holds."""
+        operation = pb.ProposeApplication(receipt_id=receipt_id)
+        return await self.act(propose_application=operation)
+
+    async def approve_application(self, receipt_id: str) -> Outcome:
+        """By an administrator, another user than the maker."""
+        operation = pb.ApproveApplication(receipt_id=receipt_id)
+        return await self.act(approve_application=operation)
+
+    async def reject_application(self, receipt_id: str, ground: str) -> Outcome:
+        """By an administrator, with a ground."""
+        operation = pb.RejectApplication(receipt_id=receipt_id, ground=ground)
+        return await self.act(reject_application=operation)
+
+    async def withdraw_application(self, receipt_id: str) -> Outcome:
+        """By the applicant."""
+        operation = pb.WithdrawApplication(receipt_id=receipt_id)
+        return await self.act(withdraw_application=operation)
+
+    async def application(self, receipt_id: str) -> Found[AssetApplication]:
+        """The newest application of a receipt. Raises `Refused(NOT_FOUND)`."""
+        key = APPLICATION.key(receipt_id)
+        return await self.get(APPLICATION, key, f"application of {receipt_id}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bizchain.chain import CHAIN
+from bizchain.contracts.applications import service as applications
 from bizchain.contracts.authority import service as authority
 from bizchain.contracts.cash import service as cash
 from bizchain.contracts.documents import service as documents
@@ -32,5 +33,6 @@ APP = NodeApp(
         authority.SERVICE,
         grades.SERVICE,
         valuations.SERVICE,
+        applications.SERVICE,
     ),
 )

@@ -52,6 +52,7 @@ class Tag(enum.Enum):
     INVOICE = b"wutong/1/invoice"
     DISCLOSURE = b"wutong/1/disclosure"
     VALUATION = b"wutong/1/valuation"
+    RECEIPT = b"wutong/1/receipt"
 
 
 def sha256(data: bytes) -> bytes:

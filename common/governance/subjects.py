@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from common.errors import CommonReason, Reason, Refused
 from common.governance.types import Proposal
+from common.ledger.grades import CREDIT_PERMISSIONS, POLICY_TABLE
 from common.ledger.identity import check_identifier
 from common.ledger.versions import PARAMETER
 
 __all__ = [
     "CONTENT_BYTES_MAX",
-    "POLICY_TABLE",
     "PUBLICATIONS",
     "SCORECARD",
     "SHARED_PARAMETERS",
@@ -26,7 +26,6 @@ __all__ = [
 
 CONTENT_BYTES_MAX = 16 * 1024
 
-POLICY_TABLE = "policy-table"
 SCORECARD = "scorecard"
 TEMPLATE = "template"
 
@@ -114,7 +113,6 @@ def check_named_content(name: str, _: bytes) -> None:
 
 
 PUBLICATIONS: Mapping[str, CheckContent] = {
-    POLICY_TABLE: check_named_content,
     SCORECARD: check_named_content,
     TEMPLATE: check_named_content,
 }
@@ -123,4 +121,5 @@ PUBLICATIONS: Mapping[str, CheckContent] = {
 
 def is_shared(kind: str, name: str) -> bool:
     """Whether both chains judge by it: it is voted on the business books and travels."""
-    return kind == POLICY_TABLE or (kind == PARAMETER and name in SHARED_PARAMETERS)
+    is_policy = (kind, name) == (POLICY_TABLE, CREDIT_PERMISSIONS)
+    return is_policy or (kind == PARAMETER and name in SHARED_PARAMETERS)

@@ -22,6 +22,7 @@ from common.errors import CommonReason, Refused
 from common.ledger import outbox
 from common.ledger.block import Event
 from common.ledger.genesis import Genesis
+from common.ledger.reading import ReadRules
 from common.ledger.state import Reader, State
 
 __all__ = [
@@ -152,6 +153,10 @@ Facts = bytes
 """Canonical bytes a follower publishes about its reserved leg, for the decider's to agree with."""
 
 
+def keep_nothing(_: Context, __: Canonical, ___: Facts) -> None:
+    """The leg says all that is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class LegRules(Generic[C]):
     """One flow on one chain.
@@ -160,6 +165,9 @@ class LegRules(Generic[C]):
     value is free (and, on a decider, agrees with the follower's facts), `check_unheld` where a hold
     lies on anything the leg moves: it is asked whenever the leg takes a step that is not decided
     yet, so a hold that comes between the two steps of a two-step transfer still beats it.
+
+    `keep` stores, on a decider and as soon as its leg is reserved, what of the follower's facts its
+    own leg does not say; whoever releases the leg forgets it.
 
     `variants` are legs of the same flow with more fields and rules of their own: a sale by mandate
     beside a sale by consent. Role, modes and who may decline are the flow's, as they stand here.
@@ -176,6 +184,7 @@ class LegRules(Generic[C]):
     modes: tuple[str, ...] = ("express", "two-step")
     can_decline: bool = True
     variants: tuple[LegRules[Any], ...] = ()
+    keep: Callable[[Context, C, Facts], None] = keep_nothing
 
     def read(self, data: bytes) -> tuple[C, LegRules[C]]:
         """The leg in canonical bytes, and its rules: those of the flow, or of a variant of it.
@@ -223,3 +232,5 @@ class Chain:
     """Judges (party, kind of operation or flow) by the party's grade. Raises `Refused`."""
     found: Callable[[State, Genesis], None] = found_nothing
     """Writes the chain's own rows that follow from the genesis. Raises `Refused` for a bad one."""
+    reading: ReadRules = field(default_factory=ReadRules)
+    """What of the state and the events is private, and whom it concerns."""

@@ -1,50 +1,65 @@
 """Credit grades, and the policy that says what parties of a grade may do.
 
-A policy is versioned data: rows of (grade, kinds). A kind is the field name of an operation
-(`pay_cash`) or a flow of transfers (`X2`, judged of everyone whose consent a leg needs). A kind
-that some row names is open to the grades whose rows name it; a kind that no row names is open to
-all. UNRATED is a grade of its own, below every other: a firm nobody has judged never ranks above
-one that was. Without a policy everything is open.
+A policy is voted content (`policy-table/credit-permissions`): rows of (grade, kinds). A kind is the
+field name of an operation (`pay_cash`) or a flow of transfers (`X2`, judged of everyone whose
+consent a leg needs). A kind that some row names is open to the grades whose rows name it; a kind
+that no row names is open to all. UNRATED is a grade of its own, below every other: a firm nobody
+has judged never ranks above one that was. Without a policy everything is open.
 
-    check_permitted(context.state, "acme", "X2", context.time_unix_ms, reason)
+    check_permitted(context, "acme", "X2", reason)
 
-The business chain keeps both; the asset chain holds copies that arrive by certified messages. Both
-judge by the grade in force at the block's time (B12).
+Grades are set, and the policy voted, on the business chain; the asset chain holds copies that
+arrive by certified messages. Both judge by the grade in force at the block's time, and by the
+version of the policy in force at the block's height (B12).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from common.deadline import UNIX_MS_MAX, expired
-from common.encoding import Canonical
+from common.encoding import Canonical, decode
 from common.errors import CommonReason, Reason, Refused
+from common.ledger.chain import Context, Violation
 from common.ledger.identity import check_identifier
 from common.ledger.state import Commitment, Reader, Table
+from common.ledger.versions import VERSION, Version, in_force
 
 __all__ = [
+    "CREDIT_PERMISSIONS",
     "GRADE",
     "GRADES",
-    "IN_FORCE",
-    "POLICY",
+    "POLICY_FORMAT",
+    "POLICY_TABLE",
     "UNRATED",
     "Grade",
     "Policy",
+    "PolicyInForce",
     "PolicyRow",
     "check_grade",
     "check_permitted",
     "check_policy",
     "grade_of",
     "is_at_least",
+    "policies_can_be_judged_by",
     "policy_in_force",
+    "policy_of",
 ]
 
 GRADES = ("AAA", "AA", "A", "BBB", "BB", "B", "CCC", "CC", "C", "D")
 """From the best to the worst."""
 
 UNRATED = "UNRATED"
+
+POLICY_TABLE = "policy-table"
+CREDIT_PERMISSIONS = "credit-permissions"
+"""Kind and name the policy is voted under: `policy-table/credit-permissions`."""
+
+POLICY_FORMAT = 1
 KINDS_MAX = 64
-VERSION_MAX = 2**31
 DAY_MS = 24 * 3_600_000
 RECOVERY_WAITING_MS_MIN = DAY_MS
 """No policy leaves the owner of a key less than a day to object."""
@@ -71,35 +86,37 @@ class PolicyRow(Canonical, frozen=True):
 
 
 class Policy(Canonical, frozen=True):
-    """A version of the policy. `maker` and `checker` are users as `party/user`.
+    """What grades open: content of a version of `policy-table/credit-permissions`.
 
     `warning_below` is a grade, or empty; `recovery_waiting_ms` is how long the recovery of a lost
     key waits.
     """
 
-    version: int
+    format: int
     rows: tuple[PolicyRow, ...]
     warning_below: str
     recovery_waiting_ms: int
-    maker: str
-    checker: str
+
+
+class PolicyInForce(NamedTuple):
+    """A policy and its version."""
+
+    version: int
+    policy: Policy
 
 
 GRADE = Table(b"\x46", "grade", Grade, Commitment.TREE)
-POLICY = Table(b"\x47", "policy", Policy, Commitment.TREE)
-
-IN_FORCE = POLICY.key("in-force")
-"""The key of the version in force; every version has its own, `version_key`."""
 
 
-def version_key(version: int) -> bytes:
-    """The key of a version, proposed or approved."""
-    return POLICY.key("version", f"{version:010}")
+def policy_in_force(state: Reader, height: int) -> PolicyInForce | None:
+    """The policy by which this chain judges in the block at `height`, or None."""
+    row = in_force(state, POLICY_TABLE, CREDIT_PERMISSIONS, height)
+    return None if row is None else policy_of(row)
 
 
-def policy_in_force(state: Reader) -> Policy | None:
-    """The policy by which this chain judges now, or None."""
-    return state.get(POLICY, IN_FORCE)
+def policy_of(row: Version) -> PolicyInForce:
+    """The policy of a version."""
+    return PolicyInForce(row.version, _read(row.content))
 
 
 def grade_of(state: Reader, party_id: str, time_unix_ms: int) -> str:
@@ -113,21 +130,19 @@ def is_at_least(grade: str, minimum: str) -> bool:
     return _rank(grade) <= _rank(minimum)
 
 
-def check_permitted(
-    state: Reader, party_id: str, kind: str, time_unix_ms: int, reason: Reason
-) -> None:
+def check_permitted(context: Context, party_id: str, kind: str, reason: Reason) -> None:
     """Raise `Refused(reason)` where the policy does not open `kind` to the party's grade."""
-    policy = policy_in_force(state)
-    if policy is None or all(kind not in row.kinds for row in policy.rows):
+    found = policy_in_force(context.state, context.height)
+    if found is None or all(kind not in row.kinds for row in found.policy.rows):
         return
-    grade = grade_of(state, party_id, time_unix_ms)
-    if any(row.grade == grade and kind in row.kinds for row in policy.rows):
+    grade = grade_of(context.state, party_id, context.time_unix_ms)
+    if any(row.grade == grade and kind in row.kinds for row in found.policy.rows):
         return
     raise Refused(
         reason,
-        f"{party_id} is {grade}: policy {policy.version} does not open {kind} to it",
+        f"{party_id} is {grade}: policy {found.version} does not open {kind} to it",
         grade=grade,
-        policy=policy.version,
+        policy=found.version,
     )
 
 
@@ -138,10 +153,11 @@ def check_grade(grade: Grade) -> None:
         raise _invalid(f"a grade is one of {', '.join(GRADES)}, until before the year 10000")
 
 
-def check_policy(policy: Policy) -> None:
-    """Refuse a policy that does not hold together. Raises `Refused(INVALID_ARGUMENT)`."""
-    if not 1 <= policy.version <= VERSION_MAX:
-        raise _invalid(f"versions are 1 to {VERSION_MAX}")
+def check_policy(name: str, content: bytes) -> Policy:
+    """The policy a content is. Raises `Refused` where no chain could judge by it."""
+    policy = decode(Policy, content)
+    if name != CREDIT_PERMISSIONS or policy.format != POLICY_FORMAT:
+        raise _invalid(f"the one policy is {POLICY_TABLE}/{CREDIT_PERMISSIONS}, of a known format")
     grades = [row.grade for row in policy.rows]
     if len(set(grades)) != len(grades) or not {*grades} <= {*GRADES, UNRATED}:
         raise _invalid("a policy has one row for a grade, and known grades only")
@@ -154,6 +170,23 @@ def check_policy(policy: Policy) -> None:
         raise _invalid(f"warning_below is one of {', '.join(GRADES)}, or empty")
     if not RECOVERY_WAITING_MS_MIN <= policy.recovery_waiting_ms <= RECOVERY_WAITING_MS_MAX:
         raise _invalid("the recovery of a key waits 1 to 90 days")
+    return policy
+
+
+def policies_can_be_judged_by(state: Reader) -> Sequence[Violation]:
+    """B12: every version of the policy is one that both chains can read."""
+    broken: list[Violation] = []
+    for _, row in state.scan(VERSION, POLICY_TABLE, ""):
+        try:
+            check_policy(row.name, row.content)
+        except Refused as refused:
+            broken.append(Violation("B12", f"policy {row.version}: {refused.message}"))
+    return broken
+
+
+@lru_cache(maxsize=16)
+def _read(content: bytes) -> Policy:
+    return decode(Policy, content)
 
 
 def _rank(grade: str) -> int:

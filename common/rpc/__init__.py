@@ -7,6 +7,7 @@ and believes none of them, but the proofs they show.
 
     status.py           reasons as gRPC statuses, and back: one table
     callers.py          who calls: the identity in the certificate of a connection
+    access.py           what the caller may see: one judge for every service
     limits.py           token buckets and counters of calls, for each caller
     guard.py            default deny, deadlines, limits and errors around every handler
     server.py           the server: TLS, guard, health, reflection

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from common.crypto.pki import Credential
 from common.crypto.signing import RandomBytes
@@ -33,7 +33,7 @@ from common.ledger.compose import Author, Composed, compose
 from common.ledger.evidence import Final
 from common.ledger.genesis import Genesis
 from common.ledger.state import Table
-from common.ledger.transaction import REQUEST_ID_BYTES
+from common.ledger.transaction import REQUEST_ID_BYTES, body_digest
 from common.network import Network
 from common.rpc.asker import CALL_SECONDS, Asker
 from common.rpc.channels import NodeChannel, Nodes
@@ -49,6 +49,7 @@ from common.rpc.submitter import Submitter
 from common.rpc.verifier import Leaf, Outcome, Untrue, Verifier, judging
 from common.rpc.watch import WatchedBlock, watch
 from common.v1 import ledger_service_pb2 as pb
+from common.v1.transaction_pb2 import SignedTransaction, TransactionBody
 
 __all__ = ["Block", "ClientPorts", "Found", "LedgerClient"]
 
@@ -226,6 +227,25 @@ class LedgerClient:
             doubted=True,
         )
 
+    async def sent(self, transaction_id: bytes) -> TransactionBody:
+        """What a recorded transaction asked for, proven by its receipt. Raises as `transaction`."""
+
+        def judge(answer: pb.GetTransactionResponse) -> TransactionBody:
+            try:
+                raw = SignedTransaction.FromString(answer.transaction).body
+                body = TransactionBody.FromString(raw)
+            except DecodeError:
+                raise Untrue(CommonReason.BAD_PROOF, "this is no transaction") from None
+            self._verifier.outcome(answer.result, answer.block, transaction_id, body_digest(raw))
+            return body
+
+        request = pb.GetTransactionRequest(transaction_id=transaction_id)
+        return await self._asker.ask(
+            lambda node: node.ledger.GetTransaction(request, timeout=CALL_SECONDS),
+            judge,
+            doubted=True,
+        )
+
     # --- reading ---------------------------------------------------------------------------------
 
     async def get(self, table: Table[V], key: bytes, *, min_height: int = 0) -> Found[V]:
@@ -247,9 +267,16 @@ class LedgerClient:
         )
 
     async def block(self, height: int) -> Block:
-        """A final block above the genesis, whole. Its body is checked against the header."""
+        """A final block above the genesis, whole. Its body is checked against the header.
+
+        Raises `Refused(PERMISSION_DENIED)` where nodes show this caller the header alone.
+        """
 
         def judge(answer: pb.GetBlockResponse) -> Block:
+            if not answer.body and not answer.leaves:
+                final = self._verifier.certified(answer.block)
+                message = f"the body of block {final.height} is shown to those who read everything"
+                raise Refused(CommonReason.PERMISSION_DENIED, message)
             final, leaves = self._verifier.whole(answer.block, answer.leaves, answer.body, height)
             return Block(final, leaves, answer.body, answer.block)
 

@@ -18,6 +18,7 @@ import grpc
 import structlog
 
 from common.errors import CommonReason, InvariantBroken, Refused, StorageFailed
+from common.rpc.access import calling
 from common.rpc.callers import Allow, Caller, caller_of
 from common.rpc.limits import CallCounter
 from common.rpc.status import DETAILS_KEY, status_of
@@ -81,7 +82,8 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def guarded(request: Any, context: Context) -> Any:
             async with self._ending(method, context):
-                with counter.one(self._admit(method, context).identity.uri):
+                identity = self._admit(method, context).identity
+                with counter.one(identity.uri), calling(identity):
                     if request_streaming:
                         return await behaviour(request, context)
                     async with asyncio.timeout(_seconds_left(context)):
@@ -94,7 +96,8 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> Callable[[Any, Context], Awaitable[None]]:
         async def guarded(request: Any, context: Context) -> None:
             async with self._ending(method, context):
-                with self._streams.one(self._admit(method, context).identity.uri):
+                identity = self._admit(method, context).identity
+                with self._streams.one(identity.uri), calling(identity):
                     answers = behaviour(request, context)
                     if not inspect.isasyncgen(answers):
                         await answers

@@ -20,6 +20,7 @@ from common.ledger.block import Block, Header
 from common.ledger.certificate import Certificate
 from common.node.node import Node
 from common.node.ports import Result
+from common.rpc.access import Access
 from common.rpc.callers import caller_of
 from common.rpc.finals import FinalHeights
 from common.rpc.ledger_views import LedgerViews
@@ -28,6 +29,7 @@ from common.rpc.reads import LedgerReads
 from common.rpc.submissions import Submissions
 from common.v1 import ledger_service_pb2 as pb
 from common.v1.ledger_service_pb2_grpc import LedgerServiceServicer
+from common.v1.transaction_pb2 import SignedTransaction, TransactionBody
 
 if TYPE_CHECKING:
     import grpc
@@ -66,7 +68,8 @@ class LedgerService(LedgerServiceServicer):
         self._facts = facts
         self._proofs = proofs
         self._finals = finals
-        self._reads = LedgerReads(node.ledger, proofs)
+        self._access = Access(node.ledger)
+        self._reads = LedgerReads(node.ledger, proofs, self._access)
         self._views = LedgerViews(node.ledger, proofs, finals)
         self._submissions = Submissions(node, proofs, finals)
 
@@ -123,13 +126,23 @@ class LedgerService(LedgerServiceServicer):
     async def GetTransaction(
         self, request: pb.GetTransactionRequest, context: Context
     ) -> pb.GetTransactionResponse:
-        """The recorded result of a transaction, once it is final."""
+        """The recorded result of a transaction, once it is final, and what was sent."""
         if len(request.transaction_id) != DIGEST_BYTES:
             message = f"a transaction id has {DIGEST_BYTES} bytes"
             raise Refused(CommonReason.INVALID_ARGUMENT, message)
         result = await self._submissions.recorded(request.transaction_id)
+        raw = decode(Block, self._facts.block_body(result.height)).transactions[result.position]
+        self._check_sender(raw)
         [proven] = self._submissions.prove([result])
-        return pb.GetTransactionResponse(result=proven, block=self._proofs.certified(result.height))
+        block = self._proofs.certified(result.height)
+        return pb.GetTransactionResponse(result=proven, block=block, transaction=raw)
+
+    def _check_sender(self, raw: bytes) -> None:
+        """Results are shown to whom their sender's rows are. Raises PERMISSION_DENIED."""
+        sight = self._access.sight()
+        body = TransactionBody.FromString(SignedTransaction.FromString(raw).body)
+        if sight is not None and not sight.sees_any([body.sender]):
+            raise sight.refusal("the result of this transaction")
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -166,7 +179,11 @@ class LedgerService(LedgerServiceServicer):
         return pb.GetGenesisResponse(genesis=encode(self._ledger.genesis))
 
     async def GetBlock(self, request: pb.GetBlockRequest, context: Context) -> pb.GetBlockResponse:
-        """One final block, whole. The genesis block has a header only."""
+        """One final block, whole. The genesis block has a header only.
+
+        A body shows every operation in the clear: who does not see all is given the header and its
+        certificate, without body and leaves.
+        """
         height = request.height
         if height == 0:
             header = self._ledger.header_at(0)
@@ -182,6 +199,8 @@ class LedgerService(LedgerServiceServicer):
         view.signers.extend(vote.node_id for vote in votes)
         body = self._facts.block_body(height)
         view.transactions = len(decode(Block, body).transactions)
+        if self._access.sight() is not None:
+            return pb.GetBlockResponse(block=block, view=view)
         leaves = self._proofs.leaves(height)
         return pb.GetBlockResponse(block=block, body=body, leaves=leaves, view=view)
 
@@ -196,7 +215,10 @@ class LedgerService(LedgerServiceServicer):
     async def WatchBlocks(
         self, request: pb.WatchBlocksRequest, context: Context
     ) -> AsyncIterator[pb.WatchBlocksResponse]:
-        """Final blocks from a height on (0 means 1), as fast as the caller takes them."""
+        """Final blocks from a height on (0 means 1), as fast as the caller takes them.
+
+        Events that the caller may not see are left out; all leaves are for those who see all.
+        """
         if request.from_height < 0 or len(request.event_kinds) > EVENT_KINDS_MAX:
             message = f"heights begin at 1, kinds are at most {EVENT_KINDS_MAX}"
             raise Refused(CommonReason.INVALID_ARGUMENT, message)
@@ -204,8 +226,12 @@ class LedgerService(LedgerServiceServicer):
         kinds = frozenset(request.event_kinds)
         while True:
             await self._finals.until_certified(height)
+            sight = self._access.sight()  # anew for each block: a grant may end meanwhile
+            if sight is not None and not kinds:
+                raise sight.refusal("a block with all its leaves (name the kinds of events)")
             yield pb.WatchBlocksResponse(
-                block=self._proofs.certified(height), events=self._proofs.events(height, kinds)
+                block=self._proofs.certified(height),
+                events=self._proofs.events(height, kinds, sight),
             )
             height += 1
 

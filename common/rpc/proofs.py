@@ -16,6 +16,7 @@ from common.encoding import encode
 from common.errors import CommonReason, InvariantBroken, Refused
 from common.ledger.block import Event, decode_leaf
 from common.ledger.ledger import Ledger
+from common.ledger.reading import Sight
 from common.v1.ledger_service_pb2 import CertifiedHeader
 from common.v1.transfer_pb2 import EventProof
 
@@ -89,12 +90,19 @@ class BlockProofs:
                 return block.proof(index)
         raise InvariantBroken(f"block {height} is said to have written a {kind} event it has not")
 
-    def events(self, height: int, kinds: frozenset[str]) -> list[EventProof]:
-        """The proofs of the events of these kinds, in order; of all leaves where there are none."""
+    def events(
+        self, height: int, kinds: frozenset[str], sight: Sight | None = None
+    ) -> list[EventProof]:
+        """The proofs of the events of these kinds, in order; of all leaves where there are none.
+
+        With a `sight`, which goes with kinds, only of the events in it.
+        """
         block = self._block(height)
         if not kinds:
+            assert sight is None, "receipts are not judged one by one"
             return [block.proof(index) for index in range(len(block.leaves))]
-        return [block.proof(i) for i, event in block.events.items() if event.kind in kinds]
+        asked = ((index, event) for index, event in block.events.items() if event.kind in kinds)
+        return [block.proof(i) for i, event in asked if sight is None or sight.sees_event(event)]
 
     def _block(self, height: int) -> ProvenBlock:
         block = self._blocks.get(height)

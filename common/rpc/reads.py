@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import secrets
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 import grpc
 
 from common.crypto.digest import sha256
+from common.crypto.sealing import KEY_BYTES, NONCE_BYTES, seal, unseal
 from common.encoding import Canonical, decode, decode_trusted, encode
 from common.errors import CommonReason, Refused
 from common.ledger.ledger import Ledger
-from common.ledger.state import Table
+from common.ledger.reading import Sight
+from common.ledger.state import Table, table_of
+from common.rpc.access import Access
 from common.rpc.proofs import BlockProofs
 from common.v1.ledger_service_pb2 import CertifiedHeader, Evidence, StateEntry
 
@@ -38,6 +42,13 @@ PAGE_BYTES_MAX = 3 * 1024 * 1024
 KEY_BYTES_MAX = 511
 TOKEN_CHARACTERS_MAX = 2_048
 QUERY_BYTES = 16
+ROWS_JUDGED_MAX = 2_000
+"""Rows looked at for one page of a caller that does not see all. A few milliseconds of the loop."""
+
+SEALED_MARK = "~"
+"""What a token begins with that names a row out of its holder's sight."""
+
+TOKEN_CONTEXT = b"wutong page token"
 
 
 class Service(NamedTuple):
@@ -74,18 +85,25 @@ class Cursor(Canonical, frozen=True):
 class LedgerReads:
     """Reads of one node's ledger at its final heights."""
 
-    def __init__(self, ledger: Ledger, proofs: BlockProofs) -> None:
+    def __init__(self, ledger: Ledger, proofs: BlockProofs, access: Access | None = None) -> None:
+        """`access` judges who asks: the caller of the call, unless told otherwise."""
         self._ledger = ledger
         self._proofs = proofs
+        self._access = access or Access(ledger)
+        self._token_key = secrets.token_bytes(KEY_BYTES)
 
     def entry(self, key: bytes, min_height: int) -> Evidence:
         """The evidence of a full state key at the newest final height: present, or absent.
 
         Raises `Refused`: HEIGHT_NOT_FINAL below `min_height`, INVALID_ARGUMENT for a key of no
-        provable table.
+        provable table, PERMISSION_DENIED for a row that the caller may not see.
         """
         height = self._height(min_height)
-        return Evidence(entry=self._entry(height, key), block=self._proofs.certified(height))
+        entry = self._entry(height, key)
+        sight = self._access.sight()
+        if sight is not None and not sight.sees_row(key, entry.value if entry.present else None):
+            raise sight.refusal(f"this {table_of(key).name}")
+        return Evidence(entry=entry, block=self._proofs.certified(height))
 
     def require(self, table: Table[V], key: bytes, min_height: int) -> Found[V]:
         """The value under a full key of `table`. Raises as `entry`, and NOT_FOUND."""
@@ -108,14 +126,22 @@ class LedgerReads:
         where they are large. A first page is of `at_height`, so that lists of several tables fit
         together; 0 is the newest final height. Raises `Refused`: INVALID_ARGUMENT,
         PAGE_TOKEN_INVALID, HEIGHT_NOT_FINAL, HEIGHT_NOT_KEPT.
+
+        Rows that the caller may not see are left out. Of those at most `ROWS_JUDGED_MAX` are looked
+        at for one page: it may be short, or empty, and still name a next one.
         """
         rows_max = page_rows(page_size)
         prefix = table.key(*parts) if parts else table.prefix
         if len(prefix) > KEY_BYTES_MAX:
             raise Refused(CommonReason.INVALID_ARGUMENT, "the filter is longer than any key")
         cursor = self._cursor(prefix, page_token, at_height)
-        after = cursor.after or None
-        found = self._ledger.scan_at(cursor.height, prefix, after=after, limit=rows_max + 1)
+        sight = self._access.sight()
+        if sight is None:
+            after = cursor.after or None
+            found = self._ledger.scan_at(cursor.height, prefix, after=after, limit=rows_max + 1)
+            hidden_after = b""
+        else:
+            found, hidden_after = self._seen(sight, cursor, prefix, rows_max + 1)
         entries: list[StateEntry] = []
         size = 0
         for key, _ in found[:rows_max]:
@@ -128,7 +154,43 @@ class LedgerReads:
         token = ""
         if len(entries) < len(found):
             token = _token(Cursor(cursor.query, cursor.height, entries[-1].key))
+        elif hidden_after:
+            token = self._sealed(Cursor(cursor.query, cursor.height, hidden_after))
         return Page(rows, entries, self._proofs.certified(cursor.height), token)
+
+    def _seen(
+        self, sight: Sight, cursor: Cursor, prefix: bytes, wanted: int
+    ) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Up to `wanted` rows in sight after the cursor.
+
+        And where no more rows were looked at than may be for one page, the last key that was;
+        empty where all rows were, or as many as wanted are in sight.
+        """
+        found: list[tuple[bytes, bytes]] = []
+        after = cursor.after or None
+        for _ in range(ROWS_JUDGED_MAX // PAGE_ROWS_MAX):
+            rows = self._ledger.scan_at(cursor.height, prefix, after=after, limit=PAGE_ROWS_MAX)
+            found += [row for row in rows if sight.sees_row(*row)]
+            if len(found) >= wanted or len(rows) < PAGE_ROWS_MAX:
+                return found[:wanted], b""
+            after = rows[-1][0]
+        return found, after or b""
+
+    def _sealed(self, cursor: Cursor) -> str:
+        """A token whose key the caller may not see. Only this node opens it."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = seal(self._token_key, encode(cursor), TOKEN_CONTEXT, nonce)
+        return SEALED_MARK + base64.urlsafe_b64encode(sealed).decode("ascii")
+
+    def _read_token(self, token: str) -> Cursor:
+        if not token.startswith(SEALED_MARK):
+            return _read_token(token)
+        try:
+            sealed = base64.b64decode(token[len(SEALED_MARK) :], altchars=b"-_", validate=True)
+            return decode(Cursor, unseal(self._token_key, sealed, TOKEN_CONTEXT))
+        except (binascii.Error, ValueError, Refused):
+            message = "this is no page token of this node; begin again without one"
+            raise Refused(CommonReason.PAGE_TOKEN_INVALID, message) from None
 
     def _height(self, min_height: int) -> int:
         """The newest final height, where it is new enough to answer from."""
@@ -156,7 +218,7 @@ class LedgerReads:
         if not page_token:
             newest = self._height(at_height)
             return Cursor(query, at_height if at_height > 0 else newest, b"")
-        cursor = _read_token(page_token)
+        cursor = self._read_token(page_token)
         if cursor.query != query or not cursor.after.startswith(prefix):
             raise Refused(CommonReason.PAGE_TOKEN_INVALID, "the token is of another query")
         self._height(cursor.height)

@@ -23,7 +23,6 @@ from google.protobuf.message import Message
 
 from common.encoding import Canonical, decode
 from common.errors import CommonReason, Refused
-from common.ledger.block import Block
 from common.ledger.compose import Author, Composed, compose
 from common.ledger.evidence import Final, verify_entry
 from common.ledger.state import Table
@@ -32,7 +31,6 @@ from common.rpc.channels import NodeChannel
 from common.rpc.client import VALID_MS, ClientPorts, Found, LedgerClient
 from common.rpc.verifier import Outcome, Untrue, Verifier, judging
 from common.v1.ledger_service_pb2 import CertifiedHeader, StateEntry
-from common.v1.transaction_pb2 import SignedTransaction, TransactionBody
 
 __all__ = ["CALL_SECONDS", "PAGES_MAX", "PAGE_ROWS", "Row", "RowsPage", "TypedClient", "rows_in"]
 
@@ -184,9 +182,7 @@ class TypedClient:
 
     async def _require_same(self, earlier: Outcome, operation: bytes) -> None:
         """The recorded transaction asked for this very operation. Raises REQUEST_ID_REUSED."""
-        block = await self.ledger.block(earlier.height)
-        raw = decode(Block, block.body).transactions[earlier.position]
-        body = TransactionBody.FromString(SignedTransaction.FromString(raw).body)
+        body = await self.ledger.sent(earlier.transaction_id)
         if body.operation != operation:
             message = f"the request id was used for another operation, at height {earlier.height}"
             raise Refused(CommonReason.REQUEST_ID_REUSED, message)

@@ -11,7 +11,8 @@ __all__ = ["BurnFacts", "CashFacts", "RecastFacts", "ReceiptFacts"]
 class ReceiptFacts(Canonical, frozen=True):
     """What is true of a warehouse receipt that is reserved to be tokenised (flow X1).
 
-    `quantity` is in base units of `unit` (UN/ECE Recommendation 20).
+    `quantity` is in base units of `unit` (UN/ECE Recommendation 20). `receipt_hash` names the
+    receipt as it was issued, `valuation_hash` the valuation by which it was approved.
     """
 
     receipt_id: str
@@ -22,6 +23,8 @@ class ReceiptFacts(Canonical, frozen=True):
     unit: str
     quality: str
     place: str
+    receipt_hash: bytes
+    valuation_hash: bytes
 
 
 class CashFacts(Canonical, frozen=True):

@@ -73,6 +73,7 @@ class Step(NamedTuple):
     row: TransferRow
     leg: Canonical | None
     rules: LegRules[Canonical] | None
+    facts: bytes = b""
 
 
 # --- reserving ----------------------------------------------------------------------------------
@@ -98,7 +99,8 @@ def check_reserve(context: Context, operation: pb.ReserveTransfer) -> Step | Non
     leg, rules = checked_leg(
         context, terms, transfer_id, operation.opening, operation.consents, facts
     )
-    return _step(context, terms, Action.RESERVE, role, TransferState.RESERVED, leg, rules)
+    step = _step(context, terms, Action.RESERVE, role, TransferState.RESERVED, leg, rules)
+    return step._replace(facts=facts)
 
 
 def apply_reserve(context: Context, operation: pb.ReserveTransfer, step: Step | None) -> None:
@@ -110,6 +112,8 @@ def apply_reserve(context: Context, operation: pb.ReserveTransfer, step: Step | 
     transfer_id = step.row.record.transfer_id
     _use_hash_lock(context, read_terms(operation.terms), transfer_id, step)
     facts = step.rules.reserve(context, transfer_id, step.leg)
+    if step.row.record.role == Role.DECIDER:
+        step.rules.keep(context, step.leg, step.facts)
     record = replace(step.row.record, facts=facts)
     _write(context, replace(step.row, record=record), step.action)
 
@@ -165,7 +169,7 @@ def check_reserve_and_commit(
     )
     step = _step(context, terms, Action.RESERVE_AND_COMMIT, Role.DECIDER, state, leg, rules)
     record = replace(step.row.record, secret=operation.secret)
-    return step._replace(row=replace(step.row, record=record))
+    return step._replace(row=replace(step.row, record=record), facts=facts)
 
 
 def apply_reserve_and_commit(
@@ -179,6 +183,7 @@ def apply_reserve_and_commit(
     transfer_id = step.row.record.transfer_id
     _use_hash_lock(context, read_terms(operation.terms), transfer_id, step)
     step.rules.reserve(context, transfer_id, step.leg)
+    step.rules.keep(context, step.leg, step.facts)
     _finish(context, step, settled=True)
 
 

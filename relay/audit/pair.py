@@ -33,7 +33,7 @@ from bizchain.contracts.receipts.types import ROOTED_STATES, Receipt, ReceiptSta
 from common.encoding import decode
 from common.governance.subjects import is_shared
 from common.ledger import lightclient, outbox
-from common.ledger.grades import GRADE, policy_in_force
+from common.ledger.grades import GRADE
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY, PartyStatus
 from common.ledger.ledger import Ledger
@@ -157,8 +157,6 @@ def _check_mirror(books: _Side, assets: _Side) -> None:
         raise assets.violated("mirror", "its holds are not those of the books")
     if dict(books.ledger.state.scan(GRADE)) != dict(assets.ledger.state.scan(GRADE)):
         raise assets.violated("mirror", "its grades are not those of the books")
-    if policy_in_force(books.ledger.state) != policy_in_force(assets.ledger.state):
-        raise assets.violated("mirror", "its policy is not that of the books")
     if _shared_versions(books) != _shared_versions(assets):
         raise assets.violated("mirror", "its versions are not those the books voted")
 

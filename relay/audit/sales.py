@@ -121,7 +121,14 @@ class SaleBook:
             check_buyer(state, listing, leg.buyer, now)
         except Refused as refused:
             return refused.message
-        told = disclosure_of(state, leg.seller, leg.buyer, now, leg.disclosed_unix_ms)
+        told = disclosure_of(
+            state,
+            leg.seller,
+            leg.buyer,
+            height=self._ledger.header.height,
+            time_unix_ms=now,
+            disclosed_unix_ms=leg.disclosed_unix_ms,
+        )
         if leg.disclosure_hash != disclosure_hash(told):
             return "the disclosure is not of the grades in force"
         amount = sale_amount(listing, leg.quantity)

@@ -69,11 +69,13 @@ class Parts:
     buyer: Actor
     warehouse: Actor
     bank: Actor
+    appraiser: Actor
     carrier: Actor | None
 
     @property
     def all(self) -> Sequence[Actor]:
-        actors = (self.seller, self.buyer, self.warehouse, self.bank, self.carrier)
+        known = (self.seller, self.buyer, self.warehouse, self.bank, self.appraiser)
+        actors = (*known, self.carrier)
         return [actor for actor in actors if actor is not None]
 
 
@@ -100,7 +102,8 @@ async def play_papers(stage: Stage, paper_trade: PaperTrade) -> None:
     await stage.known_on_both(parts.all)
     stage.account.chapter("The papers are recorded, the goods taken in")
     await take_in(stage, paper_trade, parts)
-    stage.account.chapter("The goods become a lot (X1)")
+    stage.account.chapter("The goods become a lot: applied for, valued, approved, minted (X1)")
+    await approve(stage, paper_trade, parts)
     await stage.issue_lot(parts.seller, paper_trade.receipt_id, paper_trade.lot_id)
     amount = f"{format_amount(trade.payable_minor, trade.currency)} {trade.currency}"
     stage.account.chapter(f"The lot against {amount} (X2)")
@@ -148,6 +151,7 @@ def cast_parts(stage: Stage, paper_trade: PaperTrade, *, by_role: bool = False) 
         buyer=actor(trade.buyer, "buyer", "buyer"),
         warehouse=actor(Party("Warehouse of the trade"), "warehouse", "warehouse"),
         bank=actor(Party("Bank of the trade"), "bank", "bank"),
+        appraiser=actor(Party("Appraiser of the trade"), "appraiser", "appraiser"),
         carrier=actor(carrier, "carrier", "carrier") if carrier else None,
     )
 
@@ -165,6 +169,18 @@ async def take_in(stage: Stage, paper_trade: PaperTrade, parts: Parts) -> None:
         commitments.append(await stage.record(recorder, paper, subject))
     await stage.receipt(
         parts.warehouse, parts.seller, paper_trade.receipt_id, paper_trade.goods, commitments
+    )
+
+
+async def approve(stage: Stage, paper_trade: PaperTrade, parts: Parts) -> None:
+    """What must be agreed on before X1. The goods are worth what the papers ask for them."""
+    await stage.approve_lot(
+        parts.seller,
+        parts.warehouse,
+        parts.appraiser,
+        paper_trade.receipt_id,
+        paper_trade.trade.payable_minor,
+        paper_trade.trade.currency,
     )
 
 

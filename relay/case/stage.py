@@ -17,6 +17,7 @@ from bizchain.client import BusinessClient
 from bizchain.documents.sealing import seal_document
 from bizchain.reasons import BusinessReason
 from common.amount import format_amount, format_quantity
+from common.crypto.digest import sha256
 from common.crypto.privatefile import create_private, read_private
 from common.crypto.sealing import KEY_BYTES, ReaderKey
 from common.deadline import UNIX_MS_MAX
@@ -52,6 +53,7 @@ T = TypeVar("T")
 BUSINESS, ASSET = "bizchain", "assetchain"
 TRANSFER_SECONDS = 60.0
 DEADLINE_MS = 10 * 60_000
+APPROVAL_MS = 30 * 24 * 3_600_000
 POLL_SECONDS = 0.05
 DOSSIER_BYTES_MAX = 16 * 1024 * 1024
 
@@ -205,6 +207,43 @@ class Stage:
         await self._told(warehouse.signer, told, reporting)
         issuing = self.books.by(self.checker.author).issue_receipt(receipt_id)
         await self._told(self.checker.signer, f"issues receipt {receipt_id}", issuing)
+
+    async def approve_lot(
+        self,
+        owner: Actor,
+        warehouse: Actor,
+        appraiser: Actor,
+        receipt_id: str,
+        amount: int,
+        currency: str,
+    ) -> None:
+        """Applied for by the owner, confirmed by the warehouse, valued, and agreed to by two."""
+        receipt = (await self.books.receipt(receipt_id)).value
+        assert receipt is not None, "a found receipt has a value"
+        until = self._deadline(APPROVAL_MS)
+        applying = self.books.by(owner.author).apply_for_asset(receipt_id, until)
+        await self._told(owner.signer, f"applies for a lot of {receipt_id}", applying)
+        confirming = self.books.by(warehouse.author).confirm_goods(
+            receipt_id, receipt.quantity, receipt.unit, receipt.place, receipt.quality
+        )
+        told = f"looks again, confirms {shown(receipt.quantity, receipt.unit)}"
+        await self._told(warehouse.signer, told, confirming)
+        report = f"{receipt_id} is worth {format_amount(amount, currency)} {currency}"
+        valuing = self.books.by(appraiser.author).value_receipt(
+            receipt_id,
+            amount,
+            currency,
+            quantity=receipt.quantity,
+            method="market comparison",
+            source="the papers of the trade",
+            valid_until_unix_ms=until,
+            evidence_hash=sha256(report.encode()),
+        )
+        await self._told(appraiser.signer, f"says that {report}", valuing)
+        proposing = self.books.by(self.maker.author).propose_application(receipt_id)
+        await self._told(self.maker.signer, "proposes the application", proposing)
+        approving = self.books.by(self.checker.author).approve_application(receipt_id)
+        await self._told(self.checker.signer, "approves the application", approving)
 
     async def deposit(self, bank: Actor, party: Actor, currency: str, amount: int) -> None:
         """A bank books money it received for a party."""

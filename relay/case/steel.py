@@ -1,9 +1,10 @@
 """The case: a coil of steel, from warehouse receipt to delivery versus payment.
 
-A supplier, a core enterprise, a warehouse, a carrier, a bank and a buyer join. The warehouse
-reports a coil, the receipt is issued and becomes a lot. The buyer buys part of it. A second buyer
-lets its purchase expire, then the supplier declines another one: both times everything returns.
-Meanwhile one node of each chain is killed and brought back, and nobody notices.
+A supplier, a core enterprise, a warehouse, an appraiser, a carrier, a bank and a buyer join. The
+warehouse reports a coil, the receipt is issued. Its owner applies, the warehouse looks again, the
+appraiser values the coil, two users approve, and it becomes a lot. The buyer buys part of it. A
+second buyer lets its purchase expire, then the supplier declines another one: both times everything
+returns. Meanwhile one node of each chain is killed and brought back, and nobody notices.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from relay.case.cast import make_actor, party_id_from
 from relay.case.paper import (
     PaperTrade,
     Parts,
+    approve,
     cast_parts,
     fee_on,
     sale_of,
@@ -78,7 +80,8 @@ async def play_steel(stage: Stage, paper_trade: PaperTrade, shake: Shake = CALM)
     stage.account.chapter("2. The papers are recorded, the warehouse reports the coil")
     await take_in(stage, paper_trade, parts)
 
-    stage.account.chapter("3. The receipt is frozen and its goods become a lot (X1)")
+    stage.account.chapter("3. Applied for, valued, approved by two, the goods become a lot (X1)")
+    await approve(stage, paper_trade, parts)
     await stage.issue_lot(parts.seller, paper_trade.receipt_id, paper_trade.lot_id)
     await shake.down()
 

@@ -6,6 +6,7 @@ import typer
 
 from common.telemetry.logs import configure_logs
 from relay.cli import (
+    application,
     asset,
     audit,
     cash,
@@ -45,6 +46,7 @@ def _root() -> typer.Typer:
     listing.add(root)
     leaving.add(root)
     valuation.add(root)
+    application.add(root)
     return root
 
 

@@ -48,6 +48,7 @@ async def audit(
         if data is not None:
             report = audit_folders(data / "nodes", progress, every_blocks=every)
         else:
+            session.as_operator()
             books, assets = [await session.ledger(name) for name in tasks]
             report = await audit_network(books, assets, progress, every_blocks=every)
     for note in report.notes:

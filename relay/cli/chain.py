@@ -39,6 +39,7 @@ def add(root: typer.Typer) -> None:
 
 async def status(session: Session) -> None:
     """Show where every node of both chains and the relay stand. What nodes say is not proven."""
+    session.as_operator()
     records: list[dict[str, object]] = []
     quorums = True
     for chain in session.network.chains:
@@ -59,6 +60,7 @@ async def show_block(
     session: Session, chain: ChainName, height: Annotated[int, typer.Argument(min=1)]
 ) -> None:
     """Show a final block, proven: header, signers, and what became of each transaction."""
+    session.as_operator()
     client = await session.ledger(chain)
     block = await client.block(height)
     header = block.final.header

@@ -16,6 +16,7 @@ from common.errors import CommonReason, Refused
 from common.governance.signing import Voter
 from common.governance.subjects import CONTENT_BYTES_MAX
 from common.governance.types import Ballot, standing
+from common.ledger.grades import POLICY_TABLE, Policy
 from common.ledger.versions import PARAMETER, Version
 from common.rpc.council import CouncilClient
 from relay.cli.command import network_command, noun
@@ -23,7 +24,7 @@ from relay.cli.output import clock_of, print_record, print_records, say
 from relay.cli.session import Session
 from relay.cli.values import digest_of
 
-__all__ = ["add"]
+__all__ = ["FromHeight", "Ground", "Hours", "Member", "add", "policy_record", "put_to_the_vote"]
 
 HOUR_MS = 3_600_000
 KINDS = "parameter, fee-schedule, policy-table, scorecard, template"
@@ -34,6 +35,11 @@ ProposalId = Annotated[str, typer.Argument(help="Id of the proposal, 64 hexadeci
 Member = Annotated[
     str, typer.Option(envvar="WUTONG_MEMBER", help="Who signs: a member with a node of the chain.")
 ]
+Hours = Annotated[int, typer.Option(min=1, max=720, help="How long votes count.")]
+FromHeight = Annotated[
+    int, typer.Option(min=0, help="In force not before this block; 0: once it is decided.")
+]
+Ground = Annotated[str, typer.Option(help="Why, for people.")]
 Chain = Annotated[str, typer.Option(help="The chain that votes: bizchain or assetchain.")]
 
 
@@ -64,15 +70,41 @@ async def propose(
     file: Annotated[
         Path | None, typer.Option(help="The content of another kind: its canonical bytes.")
     ] = None,
-    hours: Annotated[int, typer.Option(min=1, max=720, help="How long votes count.")] = 72,
-    from_height: Annotated[
-        int, typer.Option(min=0, help="In force not before this block; 0: once it is decided.")
-    ] = 0,
-    ground: Annotated[str, typer.Option(help="Why, for people.")] = "",
+    hours: Hours = 72,
+    from_height: FromHeight = 0,
+    ground: Ground = "",
     chain: Chain = "bizchain",
 ) -> None:
     """Put a change to the vote. More than half of the members of the nodes pass it."""
     content = _content(kind, trade_basis_points, management_basis_points, file)
+    await put_to_the_vote(
+        session,
+        chain,
+        member,
+        kind,
+        name,
+        value=value,
+        content=content,
+        hours=hours,
+        from_height=from_height,
+        ground=ground,
+    )
+
+
+async def put_to_the_vote(
+    session: Session,
+    chain: str,
+    member: str,
+    kind: str,
+    name: str,
+    *,
+    content: bytes,
+    hours: int,
+    from_height: int,
+    ground: str,
+    value: int = 0,
+) -> None:
+    """Propose a change as a member, and say how the others vote on it."""
     proposal_id, outcome = await (await _council(session, chain)).propose_change(
         _voter(session, member),
         kind,
@@ -236,4 +268,15 @@ def _said(kind: str, value: int, content: bytes) -> dict[str, object]:
             "trade_basis_points": schedule.trade_basis_points,
             "management_basis_points_per_day": schedule.management_basis_points_per_day,
         }
+    if kind == POLICY_TABLE:
+        return policy_record(decode(Policy, content))
     return {"content_bytes": len(content)}
+
+
+def policy_record(policy: Policy) -> dict[str, object]:
+    """What a policy says."""
+    return {
+        "rows": {row.grade: list(row.kinds) for row in policy.rows},
+        "warning_below": policy.warning_below,
+        "recovery_hours": policy.recovery_waiting_ms // HOUR_MS,
+    }

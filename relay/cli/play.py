@@ -65,6 +65,7 @@ def _teller(story: Story) -> Callable[[Session], Awaitable[None]]:
 
 
 async def _stage(session: Session, folder: Path) -> Stage:
+    session.as_operator()  # a play looks at what everybody has
     return Stage(
         await session.books(),
         await session.assets(),

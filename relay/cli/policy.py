@@ -1,7 +1,8 @@
 """`wutong policy`: what parties of a credit grade may do.
 
-wutong policy propose 2 --open BBB=X1,X2,pay_cash --open UNRATED=pay_cash --warning-below B
-wutong policy approve 2 --as platform/checker
+wutong policy propose --member bank --open BBB=X1,X2,pay_cash --open UNRATED=pay_cash
+wutong governance vote PROPOSAL --yes --member core
+wutong policy show
 """
 
 from __future__ import annotations
@@ -11,8 +12,24 @@ from typing import Annotated
 import typer
 
 from bizchain.contracts.authority.operations import RECOVERY_WAITING_MS
-from common.ledger.grades import UNRATED
+from common.encoding import encode
+from common.ledger.grades import (
+    CREDIT_PERMISSIONS,
+    POLICY_FORMAT,
+    POLICY_TABLE,
+    UNRATED,
+    Policy,
+    PolicyRow,
+)
 from relay.cli.command import network_command, noun
+from relay.cli.governance import (
+    FromHeight,
+    Ground,
+    Hours,
+    Member,
+    policy_record,
+    put_to_the_vote,
+)
 from relay.cli.output import clock_of, print_record, print_records
 from relay.cli.session import Session
 
@@ -21,21 +38,18 @@ __all__ = ["add"]
 BUSINESS = "bizchain"
 HOUR_MS = 3_600_000
 
-Version = Annotated[int, typer.Argument(help="Version of the policy.")]
-
 
 def add(root: typer.Typer) -> None:
     """Add the noun to the command line."""
     app = noun(root, "policy", "What parties of a credit grade may do.")
     network_command(app, "propose")(propose)
-    network_command(app, "approve")(approve)
     network_command(app, "show")(show)
     network_command(app, "grades")(list_grades)
 
 
 async def propose(
     session: Session,
-    version: Version,
+    member: Member,
     opened: Annotated[
         list[str] | None,
         typer.Option("--open", help="GRADE=KIND,KIND: operations and flows; repeatable."),
@@ -44,40 +58,37 @@ async def propose(
     recovery_hours: Annotated[
         int, typer.Option(help="How long the recovery of a lost key waits.")
     ] = RECOVERY_WAITING_MS // HOUR_MS,
+    hours: Hours = 72,
+    from_height: FromHeight = 0,
+    ground: Ground = "",
 ) -> None:
-    """Propose a version of the policy, as an administrator. What no grade names is open to all."""
-    outcome = await (await session.signing_books()).propose_policy(
-        version,
-        dict(_row(text) for text in opened or ()),
-        warning_below=warning_below,
-        recovery_waiting_ms=recovery_hours * HOUR_MS,
+    """Put a policy to the vote, as a member. What no grade names is open to all."""
+    rows = dict(_row(text) for text in opened or ())
+    policy = Policy(
+        POLICY_FORMAT,
+        tuple(PolicyRow(grade, tuple(sorted(kinds))) for grade, kinds in rows.items()),
+        warning_below,
+        recovery_hours * HOUR_MS,
     )
-    session.show_outcome(BUSINESS, f"version {version} is proposed", outcome)
+    await put_to_the_vote(
+        session,
+        BUSINESS,
+        member,
+        POLICY_TABLE,
+        CREDIT_PERMISSIONS,
+        content=encode(policy),
+        hours=hours,
+        from_height=from_height,
+        ground=ground,
+    )
 
 
-async def approve(session: Session, version: Version) -> None:
-    """Put a proposed version in force, as another administrator."""
-    outcome = await (await session.signing_books()).approve_policy(version)
-    session.show_outcome(BUSINESS, f"version {version} is in force", outcome)
-
-
-async def show(
-    session: Session,
-    version: Annotated[int, typer.Argument(help="Version; the one in force by default.")] = 0,
-) -> None:
-    """Show a version of the policy, proven."""
-    found = await (await session.books()).policy(version)
-    assert found.value is not None, "a found policy has a value"
-    policy = found.value
-    record = {
-        "version": policy.version,
-        "rows": {row.grade: row.kinds for row in policy.rows},
-        "warning_below": policy.warning_below,
-        "recovery_hours": policy.recovery_waiting_ms // HOUR_MS,
-        "maker": policy.maker,
-        "checker": policy.checker,
-        "height": found.block.height,
-    }
+async def show(session: Session) -> None:
+    """Show the policy the next block is judged by, proven. Version 0: everything is open."""
+    found = await (await session.books()).policy()
+    record: dict[str, object] = {"version": 0}
+    if found is not None:
+        record = {"version": found.version, **policy_record(found.policy)}
     print_record(record, session.output)
 
 

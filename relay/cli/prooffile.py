@@ -16,6 +16,7 @@ from typing import Any
 
 from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.lots.keys import IMPAIRMENT, LOT
+from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.authority.keys import CHANGE
 from bizchain.contracts.cash.keys import CASH
 from bizchain.contracts.documents.keys import DOCUMENT, SEALED_DOCUMENT
@@ -56,6 +57,7 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "delivery": (BUSINESS, DELIVERY, 1),
     "change": (BUSINESS, CHANGE, 1),
     "valuation": (BUSINESS, VALUATION, 1),
+    "application": (BUSINESS, APPLICATION, 1),
     "grade": (BUSINESS, GRADE, 1),
     "lot": (ASSET, LOT, 1),
     "impairment": (ASSET, IMPAIRMENT, 1),

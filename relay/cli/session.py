@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -21,6 +23,7 @@ from relay.case.cast import author_of
 from relay.cli.options import Options, User
 from relay.cli.output import Output, clock_of, print_record, say
 from relay.client import RelayClient
+from relay.devnet.certificates import party_credential
 from relay.devnet.layout import DataFolder
 from relay.devnet.provision import CLIENT_NAME, relay_address
 
@@ -70,10 +73,25 @@ class Session:
 
     @property
     def credential(self) -> Credential:
-        """The TLS credential of the command line."""
+        """The TLS credential of this command: that of the party it acts as, or the operator's.
+
+        A party without a certificate, and nobody here to issue one, calls with the one there is.
+        """
         if self._credential is None:
-            self._credential = load_credential(self.options.keys.path, CLIENT_NAME)
+            signer = self.options.signer
+            found = self.certify(signer.party_id) if signer else None
+            self._credential = found or load_credential(self.options.keys.path, CLIENT_NAME)
         return self._credential
+
+    def as_operator(self) -> None:
+        """Call as the operator from here on, whoever signs: for what looks at everything."""
+        self._credential = load_credential(self.options.keys.path, CLIENT_NAME)
+
+    def certify(self, party_id: str) -> Credential | None:
+        """The certificate of a party, issued now where that can be done here."""
+        now_unix_ms = time.time_ns() // 1_000_000
+        keys, network = self.options.keys, self.network.name
+        return party_credential(keys, network, party_id, now_unix_ms, secrets.token_bytes)
 
     async def ledger(self, chain: str) -> LedgerClient:
         """The client of a chain. A usage error for a chain the network does not have."""

@@ -4,7 +4,8 @@ network.toml                     what clients and relays pin
 nodes/<node id>/                 one folder for each node
 relay/                           the relay's folder
 keys/authority-*.pem             the authority that signs TLS certificates
-keys/client-*.pem                the TLS credential of the command line
+keys/client-*.pem                the TLS credential of the operator
+keys/certificates/<party>-*.pem  the TLS credential of a party
 keys/members/<member>-key.pem    governance keys
 keys/parties/<party>/<user>-key.pem   keys of users
 keys/parties/<party>/<user>-reading.key   what documents are sealed to
@@ -44,6 +45,11 @@ class KeyFolder:
     def reading(self, party_id: str, user_id: str) -> Path:
         """The private key with which a user reads what is sealed to it."""
         return self.path / "parties" / _checked(party_id) / f"{_checked(user_id)}-reading.key"
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of the parties' TLS credentials, each under its party's id."""
+        return self.path / "certificates"
 
     @property
     def reader(self) -> Path:

@@ -51,6 +51,9 @@ __all__ = ["CLIENT_NAME", "HOST", "Ports", "provision", "relay_address"]
 
 HOST = "127.0.0.1"
 CLIENT_NAME = "client"
+"""The operator's credential in the key folder. An administrator of the network reads all."""
+
+OPERATOR = "operator"
 RELAY_ID = "relay-1"
 NETWORK_FILE_FROM_NODE = "../../network.toml"
 NETWORK_FILE_FROM_RELAY = "../network.toml"
@@ -184,11 +187,17 @@ def _fill(
 
 
 def _make_keys(data: DataFolder, maker: _Maker) -> Mapping[tuple[str, str], bytes]:
-    """Keys of members and founding users, the client's credential. Returns the users' keys."""
+    """Keys of members and founding users; credentials of operator and founding parties.
+
+    Returns the users' keys.
+    """
     folder = data.keys.path
     folder.mkdir(mode=0o700)
     save_credential(folder, "authority", maker.authority)
-    save_credential(folder, CLIENT_NAME, maker.credential(PeerKind.CLIENT, CLIENT_NAME))
+    save_credential(folder, CLIENT_NAME, maker.credential(PeerKind.ADMIN, OPERATOR))
+    data.keys.certificates.mkdir(mode=0o700)
+    for party in FOUNDING_USERS:
+        save_credential(data.keys.certificates, party, maker.credential(PeerKind.CLIENT, party))
     for member in MEMBERS:
         _save(data.keys.member(member.member_id), maker.key())
     for party, users in FOUNDING_USERS.items():

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from google.protobuf.message import Message
+
 from assetchain.reasons import AssetReason
 from assetchain.v1 import operation_pb2 as asset_pb
 from bizchain.reasons import BusinessReason
@@ -21,7 +23,7 @@ from common.ledger.compose import Author, Composed, compose
 from common.ledger.lineage import Part
 from common.rpc.client import LedgerClient
 from common.rpc.verifier import Outcome
-from common.transfer.terms import Mode, consent_digest
+from common.transfer.terms import consent_digest
 from common.v1.transaction_pb2 import SignedTransaction
 from common.v1.transfer_pb2 import PartySignature
 from relay.agreement import (
@@ -98,63 +100,73 @@ async def play_refusals(tale: Tale) -> None:
 
 
 async def _no_transactions(tale: Tale, people: People) -> None:
-    ledger = tale.stage.books.ledger
-    thief, owner = people.thief.author, people.owner.author
+    ledger, thief = tale.stage.books.ledger, people.thief.author
     robbery = business_pb.Operation(
         pay_cash=business_pb.PayCash(
             payee=thief.party_id, currency=CURRENCY, amount=1, reference="mine now"
         )
     )
+    seizure = asset_pb.Operation(
+        move_title=asset_pb.MoveTitle(
+            lot_id=tale.name("lot-coil"), receiver=thief.party_id, quantity=1, reference="mine now"
+        )
+    )
+    pairs = ((ledger, robbery), (tale.stage.assets.ledger, seizure))
+    for (client, operation), (other, _) in zip(pairs, reversed(pairs), strict=True):
+        chain = (await client.genesis()).chain_name
+        await _on_one_chain(tale, people, client, operation, chain)
+        await tale.cannot(
+            people.thief,
+            f"brings a transaction of the other chain to {chain}",
+            _sent(client, _composed(tale, other, operation, thief)),
+            CommonReason.WRONG_CHAIN,
+        )
+    await _one_request_one_effect(tale, people)
+
+
+async def _on_one_chain(
+    tale: Tale, people: People, client: LedgerClient, operation: Message, chain: str
+) -> None:
+    thief, owner = people.thief.author, people.owner.author
     in_its_name = Author(owner.party_id, thief.key)
     unknown = Author(owner.party_id, SigningKey.generate(tale.stage.ports.random_bytes))
-    attempts: tuple[tuple[str, LedgerClient, Composed, *tuple[CommonReason, ...]], ...] = (
+    composed = _composed(tale, client, operation, thief)
+    nothing = type(operation)()
+    attempts: tuple[tuple[str, Composed, *tuple[CommonReason, ...]], ...] = (
         (
-            "pays itself in the owner's name, with its own key",
-            ledger,
-            _composed(tale, ledger, robbery, in_its_name),
+            "signs in the owner's name, with its own key",
+            _composed(tale, client, operation, in_its_name),
             CommonReason.SIGNER_UNKNOWN,
         ),
         (
-            "pays itself with a key nobody knows",
-            ledger,
-            _composed(tale, ledger, robbery, unknown),
+            "signs in the owner's name, with a key nobody knows",
+            _composed(tale, client, operation, unknown),
             CommonReason.SIGNER_UNKNOWN,
         ),
         (
             "changes a signed transaction on its way",
-            ledger,
-            _spoiled(_composed(tale, ledger, robbery, thief)),
+            _spoiled(composed),
             CommonReason.BAD_SIGNATURE,
         ),
         (
-            "brings a transaction of one chain to the other",
-            tale.stage.assets.ledger,
-            _composed(tale, ledger, asset_pb.Operation(move_title=asset_pb.MoveTitle()), thief),
-            CommonReason.WRONG_CHAIN,
-        ),
-        (
             "brings a transaction whose time is over",
-            ledger,
-            _composed(tale, ledger, robbery, thief, ahead_ms=-HOUR_MS),
+            _composed(tale, client, operation, thief, ahead_ms=-HOUR_MS),
             CommonReason.EXPIRED,
             CommonReason.NOT_IN_WINDOW,
         ),
         (
             "brings one that would be good for ever",
-            ledger,
-            _composed(tale, ledger, robbery, thief, ahead_ms=400 * 24 * HOUR_MS),
+            _composed(tale, client, operation, thief, ahead_ms=400 * 24 * HOUR_MS),
             CommonReason.VALID_UNTIL_TOO_FAR,
         ),
         (
             "asks for nothing at all",
-            ledger,
-            _composed(tale, ledger, business_pb.Operation(), thief),
+            _composed(tale, client, nothing, thief),
             CommonReason.UNKNOWN_OPERATION,
         ),
     )
-    for what, client, composed, *reasons in attempts:
-        await tale.cannot(people.thief, what, _sent(client, composed), *reasons)
-    await _one_request_one_effect(tale, people)
+    for what, attempt, *reasons in attempts:
+        await tale.cannot(people.thief, f"{chain}: {what}", _sent(client, attempt), *reasons)
 
 
 async def _one_request_one_effect(tale: Tale, people: People) -> None:
@@ -165,12 +177,37 @@ async def _one_request_one_effect(tale: Tale, people: People) -> None:
             payee=people.bank.party_id, currency=CURRENCY, amount=7, reference="a loan's interest"
         )
     )
-    composed = _composed(tale, ledger, payment, people.owner.author)
+    request_id = tale.stage.ports.random_bytes(16)
+    valid_until = tale.stage.ports.now_unix_ms() + 60_000
+    composed = compose(
+        ledger.chain_id,
+        payment,
+        request_id=request_id,
+        valid_until_unix_ms=valid_until,
+        author=people.owner.author,
+    )
     first = await _sent(ledger, composed)
     again = await _sent(ledger, composed)
     if (first.height, first.position) != (again.height, again.position):
         raise PlayFailed(f"a repeated request took effect at {first.height} and {again.height}")
     tale.tell(people.thief.signer, "sends the owner's payment again: it is the one", first.height)
+    used = compose(
+        ledger.chain_id,
+        business_pb.Operation(
+            pay_cash=business_pb.PayCash(
+                payee=people.bank.party_id, currency=CURRENCY, amount=8, reference="a loan"
+            )
+        ),
+        request_id=request_id,
+        valid_until_unix_ms=composed.valid_until_unix_ms,
+        author=people.owner.author,
+    )
+    await tale.cannot(
+        people.owner,
+        "asks for something else under a request id it has used",
+        _sent(ledger, used),
+        CommonReason.REQUEST_ID_REUSED,
+    )
     back = tale.books(people.bank).pay_cash(people.owner.party_id, CURRENCY, 7, "paid back")
     await tale.does(people.bank, "pays it back", back)
 
@@ -178,7 +215,7 @@ async def _one_request_one_effect(tale: Tale, people: People) -> None:
 def _composed(
     tale: Tale,
     ledger: LedgerClient,
-    operation: business_pb.Operation | asset_pb.Operation,
+    operation: Message,
     author: Author,
     ahead_ms: int = 60_000,
 ) -> Composed:
@@ -317,28 +354,26 @@ def _listing(tale: Tale, lot_id: str) -> asset_pb.ListLot:
 
 
 async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
+    await _lots_of_receipts(tale, people)
+    await _title_without_its_owner(tale, people, lot_id)
+    await _too_much_of_a_split(tale, people, lot_id)
+
+
+async def _lots_of_receipts(tale: Tale, people: People) -> None:
     thief, owner, stage = people.thief, people.owner, tale.stage
-    receipt = (await stage.books.receipt(tale.name("coil"))).value
-    second = (await stage.books.receipt(tale.name("second"))).value
-    assert receipt is not None, "a found receipt has a value"
-    assert second is not None, "a found receipt has a value"
-    soon = stage.ports.now_unix_ms() + SOON_MS
-
-    def issue(of: Issue) -> Agreement:
-        return agree_on_issue(
-            stage.pair, of, deadline_unix_ms=soon, random_bytes=stage.ports.random_bytes
-        )
-
-    again = issue(Issue(receipt, tale.name("lot-again")))
-    await tale.cannot(
-        owner,
-        "makes a second lot of one receipt",
-        stage.books.act_unsigned(
-            reserve_transfer=reservation(package_of(again, [consent(again, owner.author)]))
+    for what, word, reason in (
+        ("makes a second lot of one receipt", "coil", BusinessReason.RECEIPT_TOKENISED),
+        (
+            "makes a lot of goods that nobody valued or approved",
+            "second",
+            BusinessReason.APPLICATION_NOT_APPROVED,
         ),
-        BusinessReason.RECEIPT_TOKENISED,
-    )
-    stolen = issue(Issue(second, tale.name("lot-stolen")))
+    ):
+        wanted = await _issue(tale, word)
+        package = package_of(wanted, [consent(wanted, owner.author)])
+        reserving = stage.books.act_unsigned(reserve_transfer=reservation(package))
+        await tale.cannot(owner, what, reserving, reason)
+    stolen = await _issue(tale, "second")
     own = _forged(stolen, thief.party_id, thief.author.key)
     for what, consents in (("with nobody's consent", []), ("with its own consent", [own])):
         package = package_of(stolen, [])
@@ -358,30 +393,33 @@ async def _transfers(tale: Tale, people: People, lot_id: str) -> None:
         package,
         CommonReason.SIGNER_UNKNOWN,
     )
-    await _title_before_money(tale, people, lot_id)
-    await _too_much_of_a_split(tale, people, lot_id)
 
 
-async def _title_before_money(tale: Tale, people: People, lot_id: str) -> None:
+async def _issue(tale: Tale, word: str) -> Agreement:
+    """X1 of a receipt of the owner's, to be reserved soon or never."""
+    receipt = (await tale.stage.books.receipt(tale.name(word))).value
+    assert receipt is not None, "a found receipt has a value"
+    return agree_on_issue(
+        tale.stage.pair,
+        Issue(receipt, tale.name("lot-another")),
+        deadline_unix_ms=tale.stage.ports.now_unix_ms() + SOON_MS,
+        random_bytes=tale.stage.ports.random_bytes,
+    )
+
+
+async def _title_without_its_owner(tale: Tale, people: People, lot_id: str) -> None:
+    """The money is reserved and proven; what is missing is the owner."""
     thief, stage = people.thief, tale.stage
+    await stage.deposit(people.bank, thief, CURRENCY, 1)
     sale = agree_on_trade(
         stage.pair,
         tale.sale(thief, people.owner, lot_id, COIL.quantity, 1),
         fee_basis_points=(await stage.books.fee_schedule()).schedule.trade_basis_points,
         deadline_unix_ms=stage.ports.now_unix_ms() + HOUR_MS,
         random_bytes=stage.ports.random_bytes,
-        mode=Mode.TWO_STEP,
     )
-    package = package_of(sale, [consent(sale, thief.author)])
-    await tale.cannot(
-        thief,
-        "reserves the owner's lot first, before it has paid",
-        stage.assets.act_unsigned(reserve_transfer=reservation(package, follower=False)),
-        TransferReason.PROOF_MISMATCH,
-        TransferReason.CONSENT_MISSING,
-        CommonReason.BAD_PROOF,
-        CommonReason.HEADER_UNKNOWN,
-    )
+    told = "buys the owner's lot for a cent, without asking"
+    await tale.turned_down(thief, told, sale, (thief,), TransferReason.CONSENT_MISSING)
 
 
 async def _too_much_of_a_split(tale: Tale, people: People, lot_id: str) -> None:

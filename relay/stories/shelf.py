@@ -27,5 +27,5 @@ STORIES: Mapping[str, Story] = {
     ),
     "irregular": Story("goods move while they are being sold: the freeze wins", play_irregular),
     "refusals": Story("what nobody may do, tried by those who would like to", play_refusals),
-    "votes": Story("a fee schedule, a parameter, and a proposal that is turned down", play_votes),
+    "votes": Story("fee schedule, policy table, parameter; a proposal turned down", play_votes),
 }

@@ -46,7 +46,6 @@ from relay.stories.votes import pass_schedule
 __all__ = ["play_steel_coil"]
 
 DEPOSIT = 10_000_000
-WORTH = 8_000_000
 PRICE = 4_000_00
 PRICE_QUANTITY = 1_000_000
 TOLERANCE_BASIS_POINTS = 100
@@ -61,7 +60,6 @@ class People(NamedTuple):
     rival: Actor
     warehouse: Actor
     bank: Actor
-    appraiser: Actor
 
 
 async def play_steel_coil(tale: Tale) -> None:
@@ -74,7 +72,6 @@ async def play_steel_coil(tale: Tale) -> None:
             ("buyer", "Rival Machinery", "rival"),
             ("warehouse", "Port Yard Nine"),
             ("bank", "Harbour Bank"),
-            ("appraiser", "Sworn Appraisers"),
         )
     )
     for buyer in (people.buyer, people.rival):
@@ -83,9 +80,8 @@ async def play_steel_coil(tale: Tale) -> None:
     tale.chapter("2. Order, receipt advice and invoice are sealed to their readers, and matched")
     await _match(tale, people)
 
-    tale.chapter("3. The warehouse reports the coil; its receipt is issued and becomes a lot (X1)")
+    tale.chapter("3. The coil is reported, applied for, valued, approved, and becomes a lot (X1)")
     lot_id = await tale.lot(people.warehouse, people.seller, "coil")
-    await _value(tale, people)
 
     tale.chapter("4. The owner splits a part off the lot; the warehouse signs for it too (X7)")
     part = await _split(tale, people, lot_id)
@@ -157,21 +153,6 @@ async def _seal(
     told = f"records {paper.kind} {paper.id}, sealed to {len(readers)} readers"
     await tale.does(owner, told, recording)
     return Shown(owner.party_id, document_id, committed.leaves())
-
-
-async def _value(tale: Tale, people: People) -> None:
-    valuing = tale.books(people.appraiser).value_receipt(
-        tale.name("coil"),
-        WORTH,
-        CURRENCY,
-        quantity=COIL.quantity,
-        method="market comparison",
-        source="index of hot-rolled coil",
-        valid_until_unix_ms=tale.stage.ports.now_unix_ms() + 30 * 24 * HOUR_MS,
-        evidence_hash=tale.evidence(),
-    )
-    told = f"says that the coil is worth {format_amount(WORTH, CURRENCY)} {CURRENCY}"
-    await tale.does(people.appraiser, told, valuing)
 
 
 # --- the part -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ await tale.cannot(bob, "pays more than there is", act, BusinessReason.INSUFFICIE
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from assetchain.client import AssetClient
 from bizchain.client import BusinessClient
 from common.crypto.digest import sha256
 from common.crypto.keyfile import load_signing_key
-from common.errors import Reason, Refused
+from common.errors import Reason, Refused, TransferReason
 from common.governance.signing import Voter
 from common.rpc.verifier import Outcome
 from common.v1.transfer_pb2 import ReserveTransfer
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 CURRENCY = "CNY"
 COIL = Goods("hot-rolled coil", "720839", 20_000_000, "GRM", "prime", "hall 4")
+WORTH = 8_000_000
 POLL_SECONDS = 0.02
 WAIT_SECONDS = 30.0
 
@@ -45,6 +47,7 @@ class Tale:
         self.number = number
         self.refusals = 0
         self._evidence = 0
+        self._appraiser: Actor | None = None
 
     # --- people ----------------------------------------------------------------------------------
 
@@ -54,11 +57,18 @@ class Tale:
         return make_actor(self.stage.keys, party_id, name, (role,), self.stage.ports.random_bytes)
 
     async def join(self, *people: tuple[str, str] | tuple[str, str, str]) -> list[Actor]:
-        """Parties join: a maker proposes, a checker approves, the relay tells the asset chain."""
+        """Parties join: a maker proposes, a checker approves, the relay tells the asset chain.
+
+        With the first of them comes the appraiser, without whom nothing becomes a lot.
+        """
         actors = [self.actor(*one) for one in people]
-        for actor in actors:
+        joining = list(actors)
+        if self._appraiser is None:
+            self._appraiser = self.actor("appraiser", "Sworn Appraisers")
+            joining.append(self._appraiser)
+        for actor in joining:
             await self.stage.join(actor)
-        await self.stage.known_on_both(actors)
+        await self.stage.known_on_both(joining)
         return actors
 
     @property
@@ -94,9 +104,12 @@ class Tale:
         return sha256(f"story {self.number}, evidence {self._evidence}".encode())
 
     async def lot(self, warehouse: Actor, owner: Actor, word: str, goods: Goods = COIL) -> str:
-        """Goods are taken in under receipt `word` and become the lot `lot-word`."""
+        """Goods are taken in under receipt `word`, valued, approved, and become `lot-word`."""
+        assert self._appraiser is not None, "people join first"
         receipt_id, lot_id = self.name(word), self.name(f"lot-{word}")
         await self.stage.receipt(warehouse, owner, receipt_id, goods, ())
+        parts = (owner, warehouse, self._appraiser)
+        await self.stage.approve_lot(*parts, receipt_id, WORTH, CURRENCY)
         await self.stage.issue_lot(owner, receipt_id, lot_id)
         return lot_id
 
@@ -175,7 +188,15 @@ class Tale:
     ) -> None:
         """A transfer whose first leg is refused: nothing is reserved, and it lapses."""
         name = await self._refused_on_its_way(what, package, agreement.transfer_id, (why,))
-        self.stage.account.add(Entry(actor.signer, f"{what}: refused, {name}"))
+        for client in (self.stage.books, self.stage.assets):
+            try:
+                seen = await client.ledger.transfer(agreement.transfer_id)
+            except Refused as refused:
+                if refused.reason is not TransferReason.TRANSFER_UNKNOWN:
+                    raise
+            else:
+                raise PlayFailed(f"{what}: a chain says {seen.record.state}")
+        self.stage.account.add(Entry(actor.signer, f"{what}: refused, {name}; no chain knows it"))
 
     async def _refused_on_its_way(
         self, what: str, package: TransferPackage, transfer_id: bytes, reasons: Sequence[Reason]
@@ -184,7 +205,8 @@ class Tale:
 
         async def refused() -> str | None:
             last = (await self.stage.relay.explain(transfer_id)).last_refusal
-            return next((reason.name for reason in reasons if reason.name in last), None)
+            named = re.findall(r"\w+", last)
+            return next((reason.name for reason in reasons if reason.name in named), None)
 
         name = await self.until(refused, f"{what} is refused")
         self.refusals += 1

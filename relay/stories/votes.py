@@ -2,11 +2,14 @@
 
 A fee schedule passes by three of four and is charged from its height on: a trade agreed under the
 one before is refused and agreed anew. A parameter passes. A proposal is turned down, and changes
-nothing. Nobody votes twice, and nobody who is no member votes.
+nothing. Nobody votes twice, and nobody who is no member votes. A policy table closes to the unrated
+what it opens to a grade, on both chains.
 """
 
 from __future__ import annotations
 
+from assetchain.reasons import AssetReason
+from bizchain.contracts.authority.operations import RECOVERY_WAITING_MS as WAITING_MS
 from bizchain.contracts.cash.types import (
     FEE_SCHEDULE,
     FEE_SCHEDULE_FORMAT,
@@ -19,8 +22,19 @@ from common.amount import format_amount
 from common.encoding import encode
 from common.governance.signing import Voter
 from common.governance.types import ProposalState
+from common.ledger.grades import (
+    CREDIT_PERMISSIONS,
+    GRADE,
+    POLICY_FORMAT,
+    POLICY_TABLE,
+    Policy,
+    PolicyRow,
+    policy_of,
+)
 from common.ledger.versions import PARAMETER
+from common.rpc.verifier import Outcome
 from relay.agreement import agree_on_trade, consent, package_of
+from relay.case.cast import Actor
 from relay.case.stage import BUSINESS, PlayFailed
 from relay.stories.tale import CURRENCY, Tale, reservation
 
@@ -71,6 +85,17 @@ async def play_votes(tale: Tale) -> None:
     await tale.stage.trade(buyer, seller, tale.sale(buyer, seller, lot_id, 1_000_000, PRICE))
 
     tale.chapter("4. A parameter passes; a proposal is turned down and changes nothing")
+    await _parameter_and_failure(tale, seller)
+
+    tale.chapter("5. A policy table: who has no grade may not give title away, on either chain")
+    await _policy(tale, seller, buyer, lot_id)
+
+    tale.chapter("6. The old schedule is voted back in")
+    await pass_schedule(tale, before.schedule)
+    await tale.end()
+
+
+async def _parameter_and_failure(tale: Tale, seller: Actor) -> None:
     proposal = await _propose(tale, "bank", PARAMETER, LEAST_DEADLINE, value=LEAST_DEADLINE_MS)
     await _vote(tale, proposal, "core", "warehouse", "bank")
     refused = await _propose(
@@ -99,9 +124,59 @@ async def play_votes(tale: Tale) -> None:
         BusinessReason.NOT_A_MEMBER,
     )
 
-    tale.chapter("5. The old schedule is voted back in")
-    await pass_schedule(tale, before.schedule)
-    await tale.end()
+
+async def _policy(tale: Tale, seller: Actor, buyer: Actor, lot_id: str) -> None:
+    """A policy restricts both chains; a grade opens what it closed; the policy before returns."""
+    receipt_id = tale.name("votes")
+    before = await tale.stage.books.policy()
+    open_to_all = Policy(POLICY_FORMAT, (), "", WAITING_MS)
+    closed = Policy(
+        POLICY_FORMAT, (PolicyRow("A", ("cancel_receipt", "move_title")),), "", WAITING_MS
+    )
+    await _pass_policy(tale, closed)
+
+    async def moving() -> Outcome:
+        return await tale.assets(seller).move_title(lot_id, buyer.party_id, 1, "a sample")
+
+    await tale.cannot(
+        seller,
+        "cancels a receipt, unrated",
+        tale.books(seller).cancel_receipt(receipt_id),
+        BusinessReason.GRADE_TOO_LOW,
+    )
+    await tale.until(lambda: _is_closed(tale), "the policy on the asset chain")
+    await tale.cannot(seller, "gives a sample away, unrated", moving(), AssetReason.GRADE_TOO_LOW)
+    change_id = tale.name("grade")
+    until = tale.stage.ports.now_unix_ms() + 24 * HOUR_MS
+    maker, checker = tale.stage.maker, tale.stage.checker
+    proposing = tale.books(maker).propose_party_change(
+        change_id, seller.party_id, "set_grade", {"grade": "A", "until_unix_ms": until}
+    )
+    await tale.does(maker, f"proposes grade A for {seller.party_id}", proposing)
+    approving = tale.books(checker).approve_party_change(change_id)
+    await tale.does(checker, "approves it", approving)
+    await tale.until(lambda: _is_graded(tale, seller), "the grade on the asset chain")
+    await tale.does_on_assets(seller, "gives a sample away, graded A", moving())
+    await _pass_policy(tale, open_to_all if before is None else before.policy)
+
+
+async def _pass_policy(tale: Tale, policy: Policy) -> None:
+    proposal = await _propose(
+        tale, "bank", POLICY_TABLE, CREDIT_PERMISSIONS, content=encode(policy)
+    )
+    await _vote(tale, proposal, "bank", "core", "logistics")
+
+
+async def _is_closed(tale: Tale) -> bool | None:
+    row = (await tale.stage.assets.version_in_force(POLICY_TABLE, CREDIT_PERMISSIONS)).version
+    if row is None:
+        return None
+    return any("move_title" in one.kinds for one in policy_of(row).policy.rows) or None
+
+
+async def _is_graded(tale: Tale, actor: Actor) -> bool | None:
+    found = await tale.stage.assets.ledger.get(GRADE, GRADE.key(actor.party_id))
+    return True if found.value is not None else None
 
 
 def _other_than(before: ScheduleInForce) -> FeeSchedule:

@@ -24,12 +24,16 @@ from assetchain.contracts.holdings.keys import HOLDING
 from assetchain.contracts.holdings.types import Holding
 from assetchain.contracts.lots.keys import LOT, ROOT
 from assetchain.contracts.lots.types import Lot, LotState, Root
+from bizchain.contracts.applications.keys import APPLICATION
+from bizchain.contracts.applications.types import AssetApplication
 from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
 from bizchain.contracts.cash.types import CashAccount, Issuance
 from bizchain.contracts.exits.keys import EXIT_REQUEST
 from bizchain.contracts.exits.types import ExitRequest
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import Receipt, ReceiptState
+from bizchain.contracts.valuations.keys import VALUATION
+from bizchain.contracts.valuations.types import Valuation, valuation_hash
 from bizchain.v1.operation_pb2 import Operation, PayCash
 from common.crypto.digest import ZERO, sha256
 from common.crypto.signing import SigningKey
@@ -119,8 +123,7 @@ class Population:
         yield ISSUANCE.key(CURRENCY, ISSUER), issued
         yield CURRENCY_BOOK.key(CURRENCY), issued
         for number in range(self.goods):
-            issued_receipt = self.issue(number).receipt
-            yield RECEIPT.key(issued_receipt.receipt_id), encode(issued_receipt)
+            yield from self._approved(self.issue(number).receipt)
             leaving = self.leaving(number)
             receipt_id, owner = leaving.receipt.receipt_id, leaving.owner.party_id
             yield RECEIPT.key(receipt_id), encode(leaving.receipt)
@@ -184,6 +187,20 @@ class Population:
     def leaving(self, number: int) -> Goods:
         """The goods with this number: behind a lot, and let out by an administrator."""
         return self._goods(number, f"leaving-{number:06d}", ReceiptState.TOKENISED, ZERO)
+
+    def _approved(self, receipt: Receipt) -> Iterator[Row]:
+        """A receipt that may become a lot, and what was agreed on before that."""
+        named = receipt.receipt_id
+        valuation = Valuation(
+            named, 1, ISSUER, BALANCE, CURRENCY, "market", "index", 1, UNIX_MS_MAX, ZERO
+        )
+        application = AssetApplication(
+            named, 1, receipt.owner, receipt.warehouse, "APPROVED", 1, UNIX_MS_MAX,
+            valuation_hash(valuation), f"{ISSUER}/maker", f"{ISSUER}/checker", "",
+        )  # fmt: skip
+        yield RECEIPT.key(named), encode(receipt)
+        yield VALUATION.key(named), encode(valuation)
+        yield APPLICATION.key(named), encode(application)
 
     def _goods(
         self, number: int, receipt_id: str, state: ReceiptState, transfer_id: bytes

@@ -104,6 +104,7 @@ def who_is_who(shell: Shell) -> None:
         ("buyer-1", "buyer"),
         ("seller-1", "supplier"),
         ("store-1", "warehouse"),
+        ("valuer-1", "appraiser"),
     ):
         shell.join(party, role)
     parties = {row["party"]: row for row in shell.read("party list")}
@@ -129,6 +130,7 @@ def goods_become_a_lot(shell: Shell) -> None:
     early = "transfer start issue coil-0 lot-0 --seconds 4 --timeout 1 --as seller-1/clerk"
     assert "wutong transfer explain" in shell.run(early, 6).stderr
     shell.run("receipt issue coil-1 --as platform/checker")
+    approved_for_a_lot(shell)
     issued = shell.read("transfer start issue coil-1 lot-2 --as seller-1/clerk")
     assert (issued["outcome"], issued["ended"]) == ("COMMIT", True)
     assert shell.read("receipt show coil-1")["place"] == "bay 7"
@@ -137,6 +139,37 @@ def goods_become_a_lot(shell: Shell) -> None:
     lots = {row["lot"]: row for row in shell.read("asset lot list")}
     assert lots["lot-2"]["minted"] == 24_750_000
     assert shell.read("asset lot show lot-2")["state"] == "ACTIVE"
+
+
+def approved_for_a_lot(shell: Shell) -> None:
+    shell.run("application apply coil-1 --as seller-1/clerk")
+    assert (
+        "ALREADY_APPLIED_FOR" in shell.run("application apply coil-1 --as seller-1/clerk", 3).stderr
+    )
+    differs = "application confirm coil-1 --quantity 1 --unit GRM --place bay~7 --quality Q235B"
+    shell.run(f"{differs} --as store-1/clerk")
+    assert "quantity '1'" in shell.read("application show coil-1")["ground"]
+    shell.run("application apply coil-1 --days 3 --as seller-1/clerk")
+    shell.run("application withdraw coil-1 --as seller-1/clerk")
+    shell.run("application apply coil-1 --as seller-1/clerk")
+    shell.run("application reject coil-1 --ground unclear --as platform/checker")
+    shell.run("application apply coil-1 --as seller-1/clerk")
+    agrees = differs.replace("--quantity 1 ", "--quantity 24750000 ")
+    shell.run(f"{agrees} --as store-1/clerk")
+    early = shell.run("application propose coil-1 --as platform/maker", 3)
+    assert "NO_VALUATION" in early.stderr
+    shell.run(
+        "valuation record coil-1 --amount 90000.00 --currency CNY --method market --source index"
+        f" --evidence {'ab' * 32} --as valuer-1/clerk"
+    )
+    shell.run("application propose coil-1 --as platform/maker")
+    assert (
+        "MAKER_IS_CHECKER" in shell.run("application approve coil-1 --as platform/maker", 3).stderr
+    )
+    shell.run("application approve coil-1 --as platform/checker")
+    shown = shell.read("application show coil-1")
+    assert (shown["state"], shown["number"]) == ("APPROVED", 4)
+    assert shown["valuation_hash"] == shell.read("valuation show coil-1")["valuation_hash"]
 
 
 def money_and_title_change_hands(shell: Shell, folder: Path) -> None:

@@ -108,16 +108,17 @@ async def set_scene(network: LocalNetwork, folder: Path) -> Streams:
     assets = AssetClient(network.chains["assetchain"])
     account = Account(lambda _: None)
     stage = Stage(books, assets, network.relay, network.data.keys, folder, account, ClientPorts())
-    buyer, seller, store, bank = (
+    buyer, seller, store, bank, appraiser = (
         make_actor(network.data.keys, f"{role}-1", role, (role,), secrets.token_bytes)
-        for role in ("buyer", "supplier", "warehouse", "bank")
+        for role in ("buyer", "supplier", "warehouse", "bank", "appraiser")
     )
-    for actor in (buyer, seller, store, bank):
+    for actor in (buyer, seller, store, bank, appraiser):
         await stage.join(actor)
     await stage.known_on_both([buyer, seller])
     goods = Goods("coil", "720837", UNITS, "GRM", "Q235B", "bay 1")
     await stage.receipt(store, seller, "receipt-1", goods, [])
     await stage.deposit(bank, buyer, "CNY", 100_000_000)
+    await stage.approve_lot(seller, store, appraiser, "receipt-1", 100_000_000, "CNY")
     await stage.issue_lot(seller, "receipt-1", LOT_ID)
     genesis = await books.ledger.genesis()
     return Streams(stage, buyer, seller, genesis.parameters.trade_fee_basis_points)

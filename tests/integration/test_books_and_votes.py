@@ -13,6 +13,7 @@ import typer
 from msgspec.structs import replace
 
 from bizchain.client import BusinessClient
+from bizchain.contracts.authority.operations import RECOVERY_WAITING_MS
 from bizchain.contracts.cash.types import AccountClass, TrialBalance
 from bizchain.node import APP
 from bizchain.reasons import BusinessReason
@@ -24,7 +25,7 @@ from common.governance.types import ProposalState, standing
 from common.ledger.compose import Author
 from common.networkfile import save_network
 from common.rpc.client import LedgerClient
-from relay.cli import cash, governance
+from relay.cli import cash, governance, policy
 from relay.cli.options import Options
 from relay.cli.output import Output
 from relay.cli.session import Session
@@ -158,7 +159,7 @@ async def test_the_command_line_shows_the_books(
 async def test_the_command_line_votes(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """A fee schedule is voted and in force; a policy table is rejected; a bad one is refused."""
+    """A fee schedule is voted and in force; a scorecard is rejected; a bad one is refused."""
     by = {"member": MEMBER}
     proposed = await run(
         folder, capsys, governance.propose, "fee-schedule", "platform", trade_basis_points=9,
@@ -169,11 +170,9 @@ async def test_the_command_line_votes(
     now = await run(folder, capsys, governance.in_force, "fee-schedule", "platform")
     assert (now["version"], now["trade_basis_points"]) == (1, 9)
     assert now["management_basis_points_per_day"] == 2
-    policy = tmp_path / "policy"
-    policy.write_bytes(b"table")
-    rejected = await run(
-        folder, capsys, governance.propose, "policy-table", "grades", file=policy, **by
-    )
+    card = tmp_path / "card"
+    card.write_bytes(b"card")
+    rejected = await run(folder, capsys, governance.propose, "scorecard", "goods", file=card, **by)
     await run(folder, capsys, governance.vote, rejected["proposal_id"], yes=False, **by)
     shown = await run(folder, capsys, governance.show, rejected["proposal_id"])
     assert (shown["state"], shown["votes"]) == ("FAILED", {MEMBER: "no"})
@@ -186,7 +185,7 @@ async def test_the_command_line_votes(
     with pytest.raises(Refused) as refused:
         await run(folder, capsys, governance.close, rejected["proposal_id"])
     assert refused.value.reason is BusinessReason.PROPOSAL_DECIDED
-    for missing in ({}, {"file": policy}):
+    for missing in ({}, {"file": card}):
         with pytest.raises(typer.BadParameter):
             await run(
                 folder, capsys, governance.propose, "fee-schedule", "platform", **missing, **by
@@ -196,3 +195,25 @@ async def test_the_command_line_votes(
     with pytest.raises(Refused) as refused:
         await run(folder, capsys, governance.in_force, "parameter", "gravity")
     assert refused.value.reason is CommonReason.NOT_FOUND
+
+
+async def test_the_command_line_votes_the_policy(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is put to the vote is shown in words, and in force once a majority voted for it."""
+    assert await run(folder, capsys, policy.show) == {"version": 0}
+    by = {"member": MEMBER}
+    opened = ["BBB=X2,X1", "UNRATED=pay_cash"]
+    proposed = await run(folder, capsys, policy.propose, opened=opened, warning_below="B", **by)
+    asked = await run(folder, capsys, governance.show, proposed["proposal_id"])
+    said = {
+        "rows": {"BBB": ["X1", "X2"], "UNRATED": ["pay_cash"]},
+        "warning_below": "B",
+        "recovery_hours": RECOVERY_WAITING_MS // 3_600_000,
+    }
+    assert {name: asked[name] for name in said} == said
+    await run(folder, capsys, governance.vote, proposed["proposal_id"], yes=True, **by)
+    assert await run(folder, capsys, policy.show) == {"version": 1, **said}
+    with pytest.raises(Refused) as refused:
+        await run(folder, capsys, policy.propose, opened=["AAA=approve_party"], **by)
+    assert refused.value.reason is CommonReason.INVALID_ARGUMENT

@@ -74,7 +74,7 @@ async def serving(echo: Echo, broken: list[Exception] | None = None) -> AsyncIte
     def add(target: grpc.aio.Server) -> None:
         target.add_generic_rpc_handlers([handler, hidden])
 
-    server.offer(SERVICE, allow_kinds(PeerKind.CLIENT), add)
+    server.offer(SERVICE, allow_kinds(PeerKind.CLIENT, PeerKind.ADMIN), add)
     server._access.pop("grpc.health.v1.Health")
     port = server.bind(f"{HOST}:0")
     await server._server.start()

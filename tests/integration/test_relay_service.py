@@ -275,6 +275,7 @@ async def test_transfers_are_listed_newest_first_page_by_page(relay: Running) ->
         ids.append(await relay.client.start_transfer(package))
     for transfer_id in ids:
         await relay.client.wait_transfer(transfer_id, SECONDS)
+    relay.hub.tick(1_000)
     waiting = relay.pair.package(relay.pair.trade(seconds=600), custody=False)
     ids.append(await relay.client.start_transfer(waiting))
     assert [one.transfer_id for one in await relay.client.transfers()] == ids[::-1]

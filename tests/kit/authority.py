@@ -16,9 +16,19 @@ from bizchain.contracts.authority.queries import change_of
 from bizchain.reasons import BusinessReason as Reasons
 from bizchain.v1 import operation_pb2 as pb
 from common.crypto.signing import SigningKey, sign
+from common.encoding import encode
 from common.errors import Reason
 from common.ledger.genesis import chain_id_of
+from common.ledger.grades import (
+    CREDIT_PERMISSIONS,
+    POLICY_FORMAT,
+    POLICY_TABLE,
+    Policy,
+    PolicyRow,
+)
+from common.ledger.versions import latest_of
 from tests.kit import cast
+from tests.kit.council import Council
 from tests.kit.pair import Pair
 
 MAKER, CHECKER = "operator", "operator:checker"
@@ -109,23 +119,27 @@ def proposal(party_id: str, **changed: Any) -> pb.ProposeParty:
     return pb.ProposeParty(**{**fields, **changed})
 
 
-def policy(version: int, rows: dict[str, tuple[str, ...]], /, **changed: Any) -> pb.ProposePolicy:
-    """A version of the policy: grade -> kinds."""
-    named = [pb.PolicyRow(grade=grade, kinds=sorted(kinds)) for grade, kinds in rows.items()]
-    fields: dict[str, Any] = {"rows": named, "recovery_waiting_ms": RECOVERY_WAITING_MS}
-    return pb.ProposePolicy(version=version, **{**fields, **changed})
-
-
-def approve_policy(pair: Pair, version: int, by: str = CHECKER) -> Reason | None:
-    return pair.business.do(by, approve_policy=pb.ApprovePolicy(version=version))
+def policy(rows: dict[str, tuple[str, ...]], /, **changed: Any) -> Policy:
+    """A policy: grade -> kinds."""
+    named = tuple(PolicyRow(grade, tuple(sorted(kinds))) for grade, kinds in rows.items())
+    fields: dict[str, Any] = {
+        "format": POLICY_FORMAT,
+        "rows": named,
+        "warning_below": "",
+        "recovery_waiting_ms": RECOVERY_WAITING_MS,
+    }
+    return Policy(**{**fields, **changed})
 
 
 def in_force(pair: Pair, version: int, rows: dict[str, tuple[str, ...]], **changed: Any) -> None:
-    """Put a policy in force on both chains."""
-    operation = policy(version, rows, **changed)
-    assert pair.business.do(MAKER, propose_policy=operation) is None
-    assert approve_policy(pair, version) is None
-    pair.carry()
+    """Vote a policy into force on both chains, as often as makes it this version."""
+    council = Council(pair)
+    proposer = pair.business.genesis.node_set.nodes[0].member
+    content = encode(policy(rows, **changed))
+    known = latest_of(pair.business.ledger.state, POLICY_TABLE, CREDIT_PERMISSIONS).version
+    for _ in range(known, version):
+        council.decide(POLICY_TABLE, CREDIT_PERMISSIONS, content=content, proposer=proposer)
+        pair.carry()
 
 
 def grade(pair: Pair, party: str, letters: str, until: int = FOREVER_UNIX_MS) -> None:
@@ -143,7 +157,6 @@ def prepare(pair: Pair) -> None:
         assert approve(pair, change_id=change_id) is None
     wait(pair)
     assert begin(pair, "suspend", change_id="change-waiting", party="warehouse") is None
-    assert pair.business.do(MAKER, propose_policy=policy(1, {})) is None
 
 
 FREEZE = {"subject_kind": "lot", "subject_id": "lot-x", "case_id": "1", "ground": "why"}
@@ -158,8 +171,6 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "complete_party_change": ("operator", pb.CompletePartyChange(change_id="change-over")),
     "change_key": ("alice", key_change(cast.key_of("new key"))),
     "reject_party": ("operator", pb.RejectParty(party_id="waiting", ground="no")),
-    "propose_policy": ("operator", policy(2, {"AAA": ("X1",)})),
-    "approve_policy": ("operator:checker", pb.ApprovePolicy(version=1)),
     "order_freeze": ("regulator", pb.OrderFreeze(legal_basis="Act 7", **FREEZE)),
 }
 """Each operation, and a sender who may."""
@@ -171,8 +182,6 @@ ROLES_NEEDED = {
             "reject_party_change",
             "complete_party_change",
             "reject_party",
-            "propose_policy",
-            "approve_policy",
         ),
         frozenset({"administrator"}),
     ),
@@ -246,17 +255,6 @@ def _too_low_on_asset(pair: Pair) -> Reason | None:
     return pair.asset.do("bob", move_title=move)
 
 
-def _version_taken(pair: Pair) -> Reason | None:
-    pair.business.do(MAKER, propose_policy=policy(1, {}))
-    return pair.business.do(CHECKER, propose_policy=policy(1, {}))
-
-
-def _version_passed(pair: Pair) -> Reason | None:
-    assert pair.business.do(MAKER, propose_policy=policy(1, {})) is None
-    in_force(pair, 2, {})
-    return approve_policy(pair, 1)
-
-
 REFUSALS: dict[Reason, Callable[[Pair], Reason | None]] = {
     Reasons.IDENTIFIER_TAKEN: _taken_identifier,
     Reasons.KEY_TAKEN: _taken_key,
@@ -269,7 +267,5 @@ REFUSALS: dict[Reason, Callable[[Pair], Reason | None]] = {
     Reasons.APPLICATION_OPEN: _application_open,
     Reasons.GRADE_TOO_LOW: _too_low,
     AssetReason.GRADE_TOO_LOW: _too_low_on_asset,
-    Reasons.POLICY_EXISTS: _version_taken,
-    Reasons.POLICY_OUTDATED: _version_passed,
 }
 """Each reason of this contract, and how it is met. The last operation is the refused one."""

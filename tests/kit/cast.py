@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from common.crypto.digest import sha256
+from common.crypto.pki import PeerIdentity, PeerKind
 from common.crypto.signing import SigningKey
 from common.deadline import UNIX_MS_MAX
 from common.ledger.certificate import NodeEntry, NodeSet
@@ -31,6 +32,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(TRADERS, ("supplier", "buyer")),
 }
 MAKER, CHECKER = "maker", "checker"
+OPERATOR = PeerIdentity("test", PeerKind.ADMIN, "operator")
+"""Who calls where nobody in particular does: one who reads everything."""
 
 
 @cache

@@ -167,8 +167,8 @@ def _other_receipt(pair: Pair) -> Reason | None:
 
 
 def _not_valued(pair: Pair) -> Reason | None:
-    """A schedule that charges for storage comes into force; nobody has valued the goods."""
-    free = leave(pair, "receipt-alice", "lot-alice", "alice")
+    """A schedule that charges for storage comes into force; in this money nobody valued them."""
+    free = leave(pair, "receipt-alice", "lot-alice", "alice", currency="CNY")
     charge_for_storage(pair)
     approved_exit(pair, "receipt-alice", "alice")
     pair.carry()

@@ -62,7 +62,14 @@ def known(pair: Pair, listing_id: str = NAME) -> Listing:
 def told(pair: Pair, buyer: str = BUYER, seller: str = SELLER) -> Disclosure:
     """What both sides are told now."""
     now = pair.asset.now
-    return disclosure_of(pair.asset.ledger.state, seller, buyer, now, now)
+    return disclosure_of(
+        pair.asset.ledger.state,
+        seller,
+        buyer,
+        height=pair.asset.height + 1,
+        time_unix_ms=now,
+        disclosed_unix_ms=now,
+    )
 
 
 def purchase(

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from assetchain.chain import CHAIN as ASSET_CHAIN
 from bizchain.chain import CHAIN as BUSINESS_CHAIN
 from bizchain.contracts.receipts.queries import receipt_of
 from bizchain.contracts.receipts.types import Receipt
+from bizchain.contracts.valuations.queries import valuation_of
 from bizchain.v1 import operation_pb2 as business_pb
 from common.crypto.digest import sha256
 from common.crypto.signing import sign
@@ -50,6 +52,10 @@ MESSAGES_AT_ONCE = 50
 DEADLINE_MS = 60_000
 CASH_EACH = 1_000_000
 RECEIPT_UNITS = 1_000
+WORTH = 2_000
+DAY_MS = 24 * 3_600_000
+PROPOSING = 3
+"""The step to an approval that needs a valuation."""
 
 
 class Chance:
@@ -160,6 +166,14 @@ class Pair:
     def issue(
         self, receipt_id: str, lot_id: str, *, mode: str = Mode.EXPRESS, within: int = DEADLINE_MS
     ) -> Agreement:
+        """Agreed on, by an approved application where there can be one and is none."""
+        self.applied_for(receipt_id)
+        return self.issuing(receipt_id, lot_id, mode=mode, within=within)
+
+    def issuing(
+        self, receipt_id: str, lot_id: str, *, mode: str = Mode.EXPRESS, within: int = DEADLINE_MS
+    ) -> Agreement:
+        """Agreed on, whether or not anybody has applied for it."""
         return agree_on_issue(
             self.ids,
             Issue(self.receipt_of(receipt_id), lot_id),
@@ -342,6 +356,52 @@ class Pair:
         self.report(receipt_id, owner, quantity)
         operation = business_pb.IssueReceipt(receipt_id=receipt_id)
         assert self.business.do("operator", issue_receipt=operation) is None
+
+    def valued(self, receipt_id: str, **changed: Any) -> Reason | None:
+        """The appraiser values the goods of a receipt for twenty days."""
+        receipt = receipt_of(self.business.ledger.state, receipt_id)
+        fields: dict[str, Any] = {
+            "receipt_id": receipt_id, "amount": WORTH, "currency": "EUR",
+            "quantity": 0 if receipt is None else receipt.quantity,
+            "method": "market comparison", "source": "an exchange's closing price",
+            "valid_until_unix_ms": self.business.now + 20 * DAY_MS,
+            "evidence_hash": sha256(b"the appraiser's report"),
+        }  # fmt: skip
+        operation = business_pb.ValueReceipt(**{**fields, **changed})
+        return self.business.do("appraiser", value_receipt=operation)
+
+    def confirming(self, receipt_id: str, **changed: Any) -> business_pb.ConfirmGoods:
+        """The warehouse's second report, which says what the receipt says."""
+        receipt = self.receipt_of(receipt_id)
+        fields: dict[str, Any] = {
+            "receipt_id": receipt_id, "quantity": receipt.quantity, "unit": receipt.unit,
+            "place": receipt.place, "quality": receipt.quality,
+        }  # fmt: skip
+        return business_pb.ConfirmGoods(**{**fields, **changed})
+
+    def applied_for(self, receipt_id: str, steps: int = 4) -> Reason | None:
+        """Value a receipt nobody valued, and take so many steps to its approval: all, or fewer.
+
+        The first refusal ends it: a receipt that is held, or applied for already, stays as it is.
+        """
+        books, receipt = self.business, self.receipt_of(receipt_id)
+        until = books.now + 30 * DAY_MS
+        apply = business_pb.ApplyForAsset(receipt_id=receipt_id, until_unix_ms=until)
+        propose = business_pb.ProposeApplication(receipt_id=receipt_id)
+        approve = business_pb.ApproveApplication(receipt_id=receipt_id)
+        acts: list[Callable[[], Reason | None]] = [
+            lambda: books.do(receipt.owner, apply_for_asset=apply),
+            lambda: books.do(receipt.warehouse, confirm_goods=self.confirming(receipt_id)),
+            lambda: books.do("operator", propose_application=propose),
+            lambda: books.do("operator:checker", approve_application=approve),
+        ]
+        for number, act in enumerate(acts[:steps], start=1):
+            if number == PROPOSING and valuation_of(books.ledger.state, receipt_id) is None:
+                assert self.valued(receipt_id) is None
+            refused = act()
+            if refused is not None:
+                return refused
+        return None
 
 
 def signature(by: str, digest: bytes) -> pb.PartySignature:

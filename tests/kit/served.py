@@ -58,7 +58,8 @@ class Authority:
 
 AUTHORITY = Authority()
 NODE_CREDENTIALS = {node_id: AUTHORITY.issue(PeerKind.NODE, node_id) for node_id in NODE_IDS}
-CLIENT = AUTHORITY.issue(PeerKind.CLIENT, "acme")
+CLIENT = AUTHORITY.issue(PeerKind.ADMIN, "acme")
+"""Who operates the network, and reads everything."""
 
 
 def served_genesis() -> Genesis:

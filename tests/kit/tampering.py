@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from assetchain.contracts.holdings.keys import HOLDING
-from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.keys import BACKING, LOT, ROOT
 from assetchain.contracts.lots.types import Root
+from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.authority.keys import CHANGE, STANDING
 from bizchain.contracts.cash.keys import CASH, CURRENCY_BOOK, ISSUANCE
 from bizchain.contracts.cash.types import (
@@ -34,7 +35,7 @@ from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from bizchain.contracts.receipts.types import Delivery
 from common.encoding import encode
 from common.governance.types import BALLOT, OPEN_PROPOSALS, OpenProposals, Vote
-from common.ledger.grades import GRADE, IN_FORCE, POLICY
+from common.ledger.grades import GRADE, POLICY_TABLE
 from common.ledger.holds import HOLD
 from common.ledger.identity import PARTY, User
 from common.ledger.state import Table
@@ -207,6 +208,15 @@ def another_schedule_with_its_hash(pair: Pair) -> None:
     first(VERSION, content=content, content_hash=content_hash(content))(pair)
 
 
+def policy_unreadable(pair: Pair) -> None:
+    content = encode(authority.policy({"Z": ()}))
+    for side in pair.sides:
+        rows = side.ledger.state.scan(VERSION)
+        key, row = next((key, row) for key, row in rows if row.kind == POLICY_TABLE)
+        changed = replace(row, content=content, content_hash=content_hash(content))
+        side.ledger.state.put(VERSION, key, changed)
+
+
 def voted_twice(pair: Pair) -> None:
     first(BALLOT, votes=lambda votes: (*votes, Vote("core", True, 1), Vote("core", True, 1)))(pair)
 
@@ -360,9 +370,8 @@ TAMPERINGS: dict[str, Tampering] = {
         books(STANDING, "key", ALICES_KEY, party_id="bob"), "B14", "stands under another"
     ),
     "grade nobody set, on both chains": Tampering(both(GRADE, "bob", grade="AAA"), "B12", "bob"),
-    "policy by one person": Tampering(
-        lambda pair: _write(pair.business, POLICY, IN_FORCE, {"maker": "operator/checker"}),
-        "B12", "two people",
+    "policy nobody can judge by, on both chains": Tampering(
+        policy_unreadable, "B12", "policy 1"
     ),
     "grade of another level on one chain": Tampering(
         assets(GRADE, "bob", grade="AAA"), "mirror", "grades"
@@ -371,6 +380,23 @@ TAMPERINGS: dict[str, Tampering] = {
     "units in escrow for nothing": Tampering(units_moved_to_escrow, "B8", "lot-alice"),
     "two lots of a receipt": Tampering(two_lots_of_a_receipt, "B1", "do not agree"),
     "root of another lot": Tampering(root_of_another_lot, "B1", "do not agree"),
+    "lot minted without an application": Tampering(
+        gone(APPLICATION, "receipt-alice"), "B14", "1 applications used, 2 tokenised by X1"
+    ),
+    "approval that was never used": Tampering(
+        books(APPLICATION, "receipt-alice", state="APPROVED"), "B14",
+        "1 applications used, 2 tokenised by X1",
+    ),
+    "application approved by its maker": Tampering(
+        books(APPLICATION, "receipt-alice", checker="operator/maker"), "B14", "receipt-alice",
+    ),
+    "approved by another valuation": Tampering(
+        books(APPLICATION, "receipt-alice", valuation_hash=bytes(32)), "B14", "another valuation",
+    ),
+    "lot of no receipt": Tampering(
+        lambda pair: pair.asset.ledger.state.delete(BACKING, BACKING.key("lot-alice")),
+        "B14", "lot-alice names no receipt",
+    ),
     "lot burned by nobody": Tampering(burned_by_nobody, "B4", "receipt-alice differ"),
 }  # fmt: skip
 

@@ -49,6 +49,7 @@ from common.ledger.ledger import Ledger
 from common.ledger.lightclient import PEER, link_digest
 from common.ledger.transition import parse_all
 from common.raft.quorum import certificate_quorum
+from common.rpc.access import Access
 from common.rpc.finals import FinalHeights
 from common.rpc.ledger_views import LedgerViews
 from common.rpc.proofs import BlockProofs
@@ -59,6 +60,7 @@ from common.transfer.machine import TransferRow, record_of
 from common.transfer.terms import Mode
 from common.v1 import ledger_service_pb2 as pb
 from common.v1.transfer_pb2 import (
+    ApplyMessages,
     ImportHeader,
     Link,
     PartySignature,
@@ -78,6 +80,7 @@ from relay.agreement import (
 )
 from relay.audit.pair import check_pair
 from relay.v1.relay_service_pb2 import TransferPackage
+from tests.kit.cast import OPERATOR
 
 START_UNIX_MS = 1_800_000_000_000
 FOREVER_UNIX_MS = 253_402_300_000_000
@@ -92,6 +95,7 @@ PARAMETERS = Parameters(
     fee_party="platform",
 )
 PARTIES = {
+    "appraiser": ("appraiser",),
     "bank-1": ("bank",),
     "buyer": ("buyer",),
     "platform": ("administrator", "platform"),
@@ -100,7 +104,10 @@ PARTIES = {
     "store": ("warehouse",),
 }
 MONEY = 1_000_000_00
+APPROVED_MS = 20 * 24 * 3_600_000
 UNITS = 24_750_000
+FOUNDING_MESSAGES = 1
+"""The valuation of the coil was told to the asset chain, and acknowledged."""
 
 T = TypeVar("T")
 
@@ -178,7 +185,7 @@ class LiveChain:
         self.chain_id = self.ledger.chain_id
         self.proofs = BlockProofs(self.ledger)
         self.views = LedgerViews(self.ledger, self.proofs, FinalHeights(self.ledger))
-        self.reads = LedgerReads(self.ledger, self.proofs)
+        self.reads = LedgerReads(self.ledger, self.proofs, Access(self.ledger, lambda: OPERATOR))
         self.results: dict[bytes, tuple[int, str, int]] = {}
         """Transaction id -> (code, message, height) of all this object decided."""
         self._pending: list[bytes] = []
@@ -389,10 +396,31 @@ def _founded() -> tuple[tuple[tuple[tuple[bytes, bytes], ...], ...], int]:
         place="hall 7",
     )
     issue = business.IssueReceipt(receipt_id="coil-1")
+    value = business.ValueReceipt(
+        receipt_id="coil-1",
+        amount=MONEY,
+        currency="CNY",
+        quantity=UNITS,
+        method="market comparison",
+        source="an exchange's closing price",
+        valid_until_unix_ms=now + APPROVED_MS,
+        evidence_hash=sha256(b"the appraiser's report"),
+    )
+    apply = business.ApplyForAsset(receipt_id="coil-1", until_unix_ms=now + APPROVED_MS)
+    confirm = business.ConfirmGoods(
+        receipt_id="coil-1", quantity=UNITS, unit="GRM", place="hall 7", quality="Q235B"
+    )
+    propose = business.ProposeApplication(receipt_id="coil-1")
+    approve = business.ApproveApplication(receipt_id="coil-1")
     steps = (
         books.signed("deposit_cash", deposit, author_of("bank-1")),
         books.signed("report_receipt", report, author_of("store")),
         books.signed("issue_receipt", issue, author_of("platform")),
+        books.signed("value_receipt", value, author_of("appraiser")),
+        books.signed("apply_for_asset", apply, author_of("seller")),
+        books.signed("confirm_goods", confirm, author_of("store")),
+        books.signed("propose_application", propose, author_of("platform")),
+        books.signed("approve_application", approve, author_of("platform", "second")),
     )
     for step in steps:
         now += 1_000
@@ -441,11 +469,14 @@ def _issue_lot(books: LiveChain, assets: LiveChain, now: int) -> int:
         proof=reserved.record,
         secret=package.secret,
     )
+    told = books.views.outbox(1, 500)
     carried = (
+        *(assets.unsigned("import_header", _import(block)) for block in told.blocks),
+        assets.unsigned("apply_messages", ApplyMessages(messages=told.messages)),
         assets.unsigned("import_header", _import(reserved.block)),
         assets.unsigned("reserve_and_commit_transfer", decide),
     )
-    assert assets.run(now + 2_000, *carried) == [None, None]
+    assert assets.run(now + 2_000, *carried) == [None] * len(carried)
     decided = assets.transfer(agreement.transfer_id)
     assert decided is not None
     settle = SettleTransfer(transfer_id=agreement.transfer_id, proof=decided.record)

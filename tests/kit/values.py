@@ -15,11 +15,10 @@ from common.errors import Reason, Refused
 from common.ledger.chain import Context
 from tests.kit import cast
 from tests.kit.logistics import DAY_MS, confirm_loss, report_loss
-from tests.kit.pair import RECEIPT_UNITS, Pair
+from tests.kit.pair import RECEIPT_UNITS, WORTH, Pair
 
 APPRAISER = "appraiser"
 REPORT = sha256(b"the appraiser's report")
-WORTH = 2_000
 
 
 def valuing(receipt_id: str, **changed: Any) -> pb.ValueReceipt:
@@ -78,6 +77,3 @@ ROLES_NEEDED = {"value_receipt": frozenset({"appraiser"})}
 REFUSALS: dict[Reason, Callable[[Pair], Reason | None]] = {
     BusinessReason.GOODS_LOST: _lost,
 }
-
-JUDGED = frozenset({BusinessReason.NO_VALUATION, BusinessReason.VALUATION_EXPIRED})
-"""What `check_valued` answers to rules that build on a valuation, none of which is there yet."""

@@ -29,7 +29,7 @@ from common.ledger.holds import holds_of
 from common.ledger.identity import party_of
 from common.transfer.machine import TransferState
 from common.v1.governance_pb2 import CloseProposal
-from tests.kit import authority, cast, logistics, papers
+from tests.kit import applications, authority, cast, logistics, papers
 from tests.kit.council import MEMBERS, Council, member_signature
 from tests.kit.pair import Pair, furnished
 from tests.kit.papers import LINES, Papers, key_data
@@ -82,9 +82,14 @@ def reported() -> Pair:
 
 def tokenise(pair: Pair, by: str) -> Reason | None:
     """Brought by anyone, it is the transfer that decides."""
+    pair.applied_for(SUBJECT)
+    return use(pair, by)
+
+
+def use(pair: Pair, by: str) -> Reason | None:
+    """X1 by what was applied for, or not."""
     del by
-    lot = f"lot-{SUBJECT}-{pair.business.height}"
-    deal = pair.issue(SUBJECT, lot)
+    deal = pair.issuing(SUBJECT, f"lot-{SUBJECT}-{pair.business.height}")
     refused = pair.reserve(deal)
     if refused is not None:
         return refused
@@ -116,6 +121,38 @@ RECEIPTS = Walk(
         **people(administrator=ADMINISTRATORS, _owner="alice"),
         "(a transfer)": frozenset(EVERYONE),
     },
+)
+
+
+def applied() -> Pair:
+    pair = furnished()
+    pair.receipt(SUBJECT, "alice")
+    assert pair.valued(SUBJECT) is None
+    assert applications.apply(pair, SUBJECT, "alice") is None
+    return pair
+
+
+def on_application(what: Callable[..., Reason | None], **changed: Any) -> Act:
+    return lambda pair, by: what(pair, SUBJECT, by, **changed)
+
+
+APPLICATIONS = Walk(
+    applied,
+    lambda pair: applications.application(pair, SUBJECT).state,
+    {
+        ("confirm",): on_application(applications.confirm),
+        ("differ",): on_application(applications.confirm, quantity=1),
+        ("propose",): on_application(applications.propose),
+        ("approve",): on_application(applications.approve),
+        ("reject",): on_application(applications.reject),
+        ("withdraw",): on_application(applications.withdraw),
+        ("use",): use,
+    },
+    {
+        **people(administrator=ADMINISTRATORS, _applicant="alice", _warehouse="warehouse"),
+        "(a transfer)": frozenset(EVERYONE),
+    },
+    lambda pair: applications.application(pair, SUBJECT).maker,
 )
 
 
@@ -426,6 +463,7 @@ GOVERNANCE = Walk(
 
 
 WALKS: Mapping[str, Walk] = {
+    "applications": APPLICATIONS,
     "authority": AUTHORITY,
     "governance": GOVERNANCE,
     "holds": HOLDS,

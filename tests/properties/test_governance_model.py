@@ -16,7 +16,7 @@ from common.governance.types import Proposal, ProposalState, proposal_id_of, sta
 from common.ledger.versions import in_force
 from tests.kit.council import Council
 
-SUBJECT = ("policy-table", "credit-permissions")
+SUBJECT = ("scorecard", "card-1")
 MEMBERS = ("member-0", "member-1", "member-2", "member-3", "member-4")
 VOTING_MS = 60_000
 

@@ -21,6 +21,7 @@ from bizchain.v1 import operation_pb2 as business_pb
 from common.encoding import encode
 from common.errors import CommonReason as Reason
 from common.errors import Refused
+from common.ledger.grades import Policy, PolicyRow
 from common.storage.ports import KEY_BYTES_MAX
 from tests.kit import authority, cast
 from tests.kit.council import Council, check_invariants
@@ -52,6 +53,15 @@ CHANGES: list[tuple[str, str, int, bytes]] = [
     *(
         ("fee-schedule", "platform", 0, encode(FeeSchedule(1, *rates)))
         for rates in ((0, 0), (10_000, 100), (50, 1), (10_001, 0), (2**63, 0), (0, -1))
+    ),
+    *(
+        ("policy-table", "credit-permissions", 0, encode(Policy(form, rows, "", waiting)))
+        for form, rows, waiting in (
+            (1, (), 86_400_000),
+            (1, (PolicyRow("A", ("X1",)),), 86_400_000),
+            (2, (), 86_400_000),
+            (1, (PolicyRow("A", ("approve_party",)),), 2**63 - 1),
+        )
     ),
     *((kind, "x" * 64, 0, b"\xff" * 16_384) for kind in ("policy-table", "scorecard", "template")),
 ]

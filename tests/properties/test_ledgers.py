@@ -196,7 +196,7 @@ class Ledgers(Market, RuleBasedStateMachine):
         self.say(self.pair.business, "regulator", kind, operation, withhold=withhold)
 
     @rule(number=recent, steps=st.integers(0, 2), what=st.sampled_from(["party", "receipt", "lot"]),
-          asset=st.sampled_from([S.NONE, S.RESERVED, S.RESERVED, S.COMMITTED]),
+          asset=st.sampled_from([S.NONE, S.NONE, S.RESERVED, S.RESERVED, S.COMMITTED]),
           carried=st.booleans(), late=seldom, lift=often)  # fmt: skip
     def hold_what_is_on_its_way(
         self, number: int, steps: int, what: str, asset: TransferState, carried: bool, late: bool,

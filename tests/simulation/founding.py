@@ -101,6 +101,7 @@ def _genesis(chain: str) -> Genesis:
         tuple(Member(member, member.title(), key_of(member).public_key) for member, _ in MEMBERS),
         PARAMETERS,
         (
+            make_party("appraiser", "appraiser"),
             make_party("bank", "bank"),
             *(make_party(buyer, "buyer") for buyer in BUYERS),
             make_party("platform", "administrator", "platform", users=("checker", "maker")),

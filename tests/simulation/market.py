@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from google.protobuf.message import Message
@@ -56,6 +56,7 @@ DEPOSIT = 1_000_000
 UNITS = 1_000
 TRANSFERS_MIN = 20
 REQUEST_VALID_MS = 30_000
+APPROVED_MS = 24 * 3_600_000
 LISTED_PER_MILLE = 600
 CLOSING_EVERY = 2
 """In one of so many worlds a party is closed while it is owed something."""
@@ -313,11 +314,41 @@ class Market:
         receipt = Receipt(
             receipt_id, "ISSUED", owner, "warehouse", "720839", quantity, "GRM", "", "", (), 0, b""
         )
-        issue = business_pb.IssueReceipt(receipt_id=receipt_id)
-        mint = partial(self._mint, receipt, lot_id)
-        maker = author("platform", "maker")
-        then = partial(self._send, BUSINESS, maker, "issue_receipt", issue, mint)
-        self._send(BUSINESS, author("warehouse"), "report_receipt", payload, then)
+        steps = [(author("warehouse"), "report_receipt", payload), *self._approval(payload)]
+        self._in_turn(steps, partial(self._mint, receipt, lot_id))
+
+    def _approval(self, report: business_pb.ReportReceipt) -> list[tuple[Author, str, Message]]:
+        """What stands between a report and a lot: issued, valued, applied for, agreed to by two."""
+        pb, named = business_pb, report.receipt_id
+        maker, until = author("platform", "maker"), self.now_unix_ms + APPROVED_MS
+        value = pb.ValueReceipt(
+            receipt_id=named, amount=DEPOSIT, currency=CURRENCY, quantity=report.quantity,
+            method="market", source="index", valid_until_unix_ms=until, evidence_hash=bytes(32),
+        )  # fmt: skip
+        confirm = pb.ConfirmGoods(
+            receipt_id=named, quantity=report.quantity, unit="GRM", place="yard", quality="prime"
+        )
+        apply = pb.ApplyForAsset(receipt_id=named, until_unix_ms=until)
+        propose = pb.ProposeApplication(receipt_id=named)
+        approve = pb.ApproveApplication(receipt_id=named)
+        return [
+            (maker, "issue_receipt", pb.IssueReceipt(receipt_id=named)),
+            (author("appraiser"), "value_receipt", value),
+            (author(report.owner), "apply_for_asset", apply),
+            (author("warehouse"), "confirm_goods", confirm),
+            (maker, "propose_application", propose),
+            (author("platform", "checker"), "approve_application", approve),
+        ]
+
+    def _in_turn(
+        self, steps: Sequence[tuple[Author, str, Message]], done: Callable[[], None]
+    ) -> None:
+        """Each is asked of the books once the one before took effect."""
+        if not steps:
+            done()
+            return
+        who, kind, payload = steps[0]
+        self._send(BUSINESS, who, kind, payload, partial(self._in_turn, steps[1:], done))
 
     def _list(self, lot_id: str, seller: str) -> None:
         """A lot's owner offers part of it to anybody, for a while or until it changes its mind."""

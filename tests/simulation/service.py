@@ -13,6 +13,7 @@ from common.ledger.lightclient import PEER
 from common.ledger.outbox import counters
 from common.node.node import Node
 from common.node.ports import Result
+from common.rpc.access import Access
 from common.rpc.finals import FinalHeights
 from common.rpc.ledger_views import LedgerViews
 from common.rpc.proofs import BlockProofs
@@ -20,6 +21,7 @@ from common.rpc.reads import LedgerReads
 from common.testing.world import World
 from common.v1 import ledger_service_pb2 as pb
 from common.v1.transfer_pb2 import EventProof
+from tests.kit.cast import OPERATOR
 
 __all__ = ["NodeService", "Reply", "Submitted", "ViewAnswer", "WatchAnswer"]
 
@@ -80,7 +82,7 @@ class NodeService:
         self.proofs = BlockProofs(node.ledger)
         finals = cast("FinalHeights", self._finals)
         self._views = LedgerViews(node.ledger, self.proofs, finals)
-        self._reads = LedgerReads(node.ledger, self.proofs)
+        self._reads = LedgerReads(node.ledger, self.proofs, Access(node.ledger, lambda: OPERATOR))
 
     # --- submitting ------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""Where grades and the policy are stored: `grade/<party id>` and `policy/in-force`."""
+"""Where grades are stored: `grade/<party id>`. The policy is a voted version, with the others."""
 
 from __future__ import annotations
 
-from common.ledger.grades import GRADE, IN_FORCE, POLICY
+from common.ledger.grades import GRADE
 
-__all__ = ["GRADE", "IN_FORCE", "POLICY"]
+__all__ = ["GRADE"]

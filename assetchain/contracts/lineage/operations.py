@@ -12,9 +12,10 @@ from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.lineage.keys import LINEAGE
 from assetchain.contracts.lineage.queries import depth_of
 from assetchain.contracts.lineage.types import LotRecastLeg
-from assetchain.contracts.lots.keys import LOT, ROOT
+from assetchain.contracts.lots.keys import BACKING, LOT, ROOT
 from assetchain.contracts.lots.queries import (
     active_lot,
+    backing_of,
     check_lot_free,
     impairment_of,
     left_of,
@@ -121,7 +122,10 @@ def settle_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> None:
         _keep(context, replace(lot, state=state, burned=lot.burned + quantity))
         if is_whole:
             context.state.delete(ROOT, ROOT.key(lot.receipt_id))
+    backing = backing_of(context.state, leg.parents[0]) if len(leg.parents) == 1 else None
     for child in leg.children:
+        if backing is not None:
+            context.state.put(BACKING, BACKING.key(child.lot_id), backing)
         pending = _known(context, child.lot_id)
         _keep(context, replace(pending, state=LotState.ACTIVE.value, minted=child.quantity))
         context.state.put(LINEAGE, LINEAGE.key(child.lot_id), lineage)

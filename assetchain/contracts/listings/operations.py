@@ -23,6 +23,7 @@ from assetchain.contracts.listings.queries import (
 )
 from assetchain.contracts.listings.types import (
     ACTORS,
+    Disclosure,
     Limits,
     ListedTitleLeg,
     Listing,
@@ -188,7 +189,7 @@ def check_leg_unheld(context: Context, leg: ListedTitleLeg) -> None:
     if not 0 <= age <= DISCLOSURE_AGE_MS_MAX:
         message = f"a disclosure is at most {DISCLOSURE_AGE_MS_MAX} ms old, this one {age}"
         raise Refused(AssetReason.DISCLOSURE_OUTDATED, message)
-    told = disclosure_of(context.state, leg.seller, leg.buyer, now, leg.disclosed_unix_ms)
+    told = _told(context, leg)
     if leg.disclosure_hash != disclosure_hash(told):
         message = f"{leg.seller} is {told.seller_grade} and {leg.buyer} is {told.buyer_grade} now"
         raise Refused(AssetReason.DISCLOSURE_MISMATCH, message)
@@ -230,7 +231,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: ListedTitleLeg) -> Non
         leg.quantity,
         listing.currency,
         sale_amount(listing, leg.quantity),
-        disclosure_of(context.state, leg.seller, leg.buyer, now, leg.disclosed_unix_ms),
+        _told(context, leg),
         leg.disclosure_hash,
         now,
     )
@@ -313,6 +314,17 @@ def _write(context: Context, listing: Listing) -> None:
 
 def _invalid(message: str) -> Refused:
     return Refused(CommonReason.INVALID_ARGUMENT, message)
+
+
+def _told(context: Context, leg: ListedTitleLeg) -> Disclosure:
+    return disclosure_of(
+        context.state,
+        leg.seller,
+        leg.buyer,
+        height=context.height,
+        time_unix_ms=context.time_unix_ms,
+        disclosed_unix_ms=leg.disclosed_unix_ms,
+    )
 
 
 OPERATIONS: Mapping[str, Rule[Any, Any]] = {

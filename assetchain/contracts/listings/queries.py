@@ -21,13 +21,13 @@ from common.errors import Refused
 from common.ledger.grades import (
     UNRATED,
     Grade,
-    Policy,
     grade_of,
     is_at_least,
     policy_in_force,
 )
 from common.ledger.identity import active_party
 from common.ledger.state import Reader
+from common.ledger.versions import Version
 
 __all__ = [
     "check_buyer",
@@ -106,10 +106,16 @@ def check_excluded(limits: Limits, buyer: str) -> None:
 
 
 def disclosure_of(
-    state: Reader, seller: str, buyer: str, time_unix_ms: int, disclosed_unix_ms: int
+    state: Reader,
+    seller: str,
+    buyer: str,
+    *,
+    height: int,
+    time_unix_ms: int,
+    disclosed_unix_ms: int,
 ) -> Disclosure:
-    """The disclosure of `disclosed_unix_ms` by the grades in force at `time_unix_ms`."""
-    policy = policy_in_force(state)
+    """The disclosure of `disclosed_unix_ms` by what is in force in the block at `height`."""
+    policy = policy_in_force(state, height)
     return Disclosure(
         seller,
         grade_of(state, seller, time_unix_ms),
@@ -123,10 +129,11 @@ def disclosure_of(
 def disclosure_by(
     seller: tuple[str, Grade | None],
     buyer: tuple[str, Grade | None],
-    policy: Policy | None,
+    policy: Version | None,
     disclosed_unix_ms: int,
 ) -> Disclosure:
-    """The disclosure of a moment from the rows it follows from: (party, its grade), and the policy.
+    """The disclosure of a moment from the rows it follows from: (party, its grade), and the
+    version of the policy.
 
     Either side makes it from what is proven to it, and both make the same.
     """

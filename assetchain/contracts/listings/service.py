@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import grpc
 
-from assetchain.contracts.grades.keys import GRADE, IN_FORCE
-from assetchain.contracts.grades.types import Grade, Policy
+from assetchain.contracts.grades.keys import GRADE
+from assetchain.contracts.grades.types import Grade
 from assetchain.contracts.listings.keys import LISTING, SALE
 from assetchain.contracts.listings.queries import disclosure_by, disclosure_hash
 from assetchain.contracts.listings.types import Disclosure, Listing, Sale
@@ -18,12 +18,14 @@ from assetchain.v1.listing_service_pb2_grpc import (
 )
 from common.encoding import decode, decode_trusted
 from common.ledger.block import Header
+from common.ledger.grades import CREDIT_PERMISSIONS, POLICY_TABLE
+from common.ledger.versions import LATEST, Latest, Version, version_key
 from common.rpc.reads import LedgerReads, Service
-from common.v1.ledger_service_pb2 import StateEntry
+from common.v1.ledger_service_pb2 import Evidence, StateEntry
 
 __all__ = ["SERVICE", "ListingService"]
 
-V = TypeVar("V", Grade, Policy)
+V = TypeVar("V", Grade, Latest, Version)
 
 
 class ListingService(ListingServiceServicer):
@@ -68,19 +70,36 @@ class ListingService(ListingServiceServicer):
         self, request: pb.GetDisclosureRequest, _: grpc.aio.ServicerContext[object, object]
     ) -> pb.GetDisclosureResponse:
         """What both sides are told, with the rows it follows from."""
-        seller, buyer, policy = (
-            self._reads.entry(key, request.min_height)
-            for key in (GRADE.key(request.seller), GRADE.key(request.buyer), IN_FORCE)
+        seller, buyer = (
+            self._reads.entry(GRADE.key(party), request.min_height)
+            for party in (request.seller, request.buyer)
         )
+        version, policy = self._policy(request.min_height)
         told = disclosure_by(
             (request.seller, _value(Grade, seller.entry)),
             (request.buyer, _value(Grade, buyer.entry)),
-            _value(Policy, policy.entry),
+            version,
             decode(Header, policy.block.header).time_unix_ms,
         )
         return pb.GetDisclosureResponse(
             disclosure=_disclosure(told), seller_grade=seller, buyer_grade=buyer, policy=policy
         )
+
+    def _policy(self, min_height: int) -> tuple[Version | None, Evidence]:
+        """What the next block is judged by, and the row that says so."""
+        subject = (POLICY_TABLE, CREDIT_PERMISSIONS)
+        evidence = self._reads.entry(LATEST.key(*subject), min_height)
+        latest = _value(Latest, evidence.entry)
+        begins = latest.activation_height if latest else 0
+        next_height = decode(Header, evidence.block.header).height + 1
+        while begins:
+            evidence = self._reads.entry(version_key(*subject, begins), min_height)
+            row = _value(Version, evidence.entry)
+            assert row is not None, "a version names the one before it, and none is ever deleted"
+            if begins <= next_height:
+                return row, evidence
+            begins = row.previous_height
+        return None, evidence
 
 
 def _value(kind: type[V], entry: StateEntry) -> V | None:

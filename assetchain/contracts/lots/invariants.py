@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
+from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT, ROOT, VALUATION
 from assetchain.contracts.lots.queries import left_of, live_lot_of
 from assetchain.contracts.lots.types import LotState
 from common.ledger.chain import Invariant, Violation
@@ -62,9 +62,25 @@ def valuations_are_whole(state: Reader) -> Sequence[Violation]:
     ]
 
 
+def lots_are_backed(state: Reader) -> Sequence[Violation]:
+    """B4, B14: what X1 minted names its receipt and its valuation; nothing else is backed."""
+    backed = {key[1:].decode() for key, _ in state.scan(BACKING)}
+    lots = {lot.lot_id: lot for _, lot in state.scan(LOT)}
+    minted = set()
+    for lot in lots.values():
+        row = record_of(state, lot.transfer_id)
+        if row is not None and row.record.flow == "X1":
+            minted.add(lot.lot_id)
+    return [
+        Violation("B14", f"lot {lot_id} names no receipt, or there is none such")
+        for lot_id in sorted((minted - backed) | (backed - lots.keys()))
+    ]
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "one live lot of a receipt": one_live_lot_of_a_receipt,
     "lots come from transfers": lots_come_from_transfers,
     "losses are within their lots": losses_are_within_their_lots,
     "valuations are whole": valuations_are_whole,
+    "lots are backed": lots_are_backed,
 }

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from assetchain.contracts.holdings.operations import credit_units
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
+from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT, ROOT, VALUATION
 from assetchain.contracts.lots.queries import (
     impairment_of,
     left_of,
@@ -19,7 +19,15 @@ from assetchain.contracts.lots.queries import (
     lot_of,
     valuation_of,
 )
-from assetchain.contracts.lots.types import NO_LOT, TRANSITIONS, Lot, LotState, MintLeg, Root
+from assetchain.contracts.lots.types import (
+    NO_LOT,
+    TRANSITIONS,
+    Backing,
+    Lot,
+    LotState,
+    MintLeg,
+    Root,
+)
 from assetchain.reasons import AssetReason
 from common.encoding import decode
 from common.errors import CommonReason, Refused
@@ -82,6 +90,13 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> bytes:
     return b""
 
 
+def keep_backing(context: Context, leg: MintLeg, facts: bytes) -> None:
+    """Remember which receipt and which valuation the lot stands on."""
+    proven = decode(ReceiptFacts, facts)
+    backing = Backing(proven.receipt_hash, proven.valuation_hash)
+    context.state.put(BACKING, BACKING.key(leg.lot_id), backing)
+
+
 def settle_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> None:
     """The lot is active and its units are the owner's."""
     lot = _pending(context, leg)
@@ -97,6 +112,7 @@ def release_leg(context: Context, _: bytes, leg: MintLeg) -> None:
     assert stepped(lot.state, "abort") == NO_LOT, "what is aborted leaves no lot"
     context.state.delete(LOT, LOT.key(leg.lot_id))
     context.state.delete(ROOT, ROOT.key(leg.receipt_id))
+    context.state.delete(BACKING, BACKING.key(leg.lot_id))
 
 
 def check_impairment_message(context: Context, notice: ImpairmentNotice) -> None:
@@ -155,5 +171,6 @@ LEGS: Mapping[str, LegRules[Any]] = {
         reserve=reserve_leg,
         settle=settle_leg,
         release=release_leg,
+        keep=keep_backing,
     ),
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from assetchain.contracts.lots.keys import IMPAIRMENT, LOT, ROOT, VALUATION
-from assetchain.contracts.lots.types import Lot, LotState
+from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT, ROOT, VALUATION
+from assetchain.contracts.lots.types import Backing, Lot, LotState
 from assetchain.reasons import AssetReason
 from common.errors import CommonReason, Refused
 from common.ledger.holds import check_free
@@ -13,6 +13,7 @@ from common.ledger.valuation import ValuationNotice
 
 __all__ = [
     "active_lot",
+    "backing_of",
     "check_lot_free",
     "impairment_of",
     "left_of",
@@ -25,6 +26,11 @@ __all__ = [
 def lot_of(state: Reader, lot_id: str) -> Lot | None:
     """The lot with this id, or None."""
     return state.get(LOT, LOT.key(lot_id))
+
+
+def backing_of(state: Reader, lot_id: str) -> Backing | None:
+    """What a lot was minted on, or None: of no lot, or of what was merged."""
+    return state.get(BACKING, BACKING.key(lot_id))
 
 
 def active_lot(state: Reader, lot_id: str) -> Lot:

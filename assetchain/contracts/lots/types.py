@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from common.encoding import Canonical
 from common.ledger.actors import BY_TRANSFER, Actors
 
-__all__ = ["ACTORS", "NO_LOT", "TRANSITIONS", "Lot", "LotState", "MintLeg", "Root"]
+__all__ = ["ACTORS", "NO_LOT", "TRANSITIONS", "Backing", "Lot", "LotState", "MintLeg", "Root"]
 
 NO_LOT = ""
 """The state of no lot: before it is reserved, and after its transfer was aborted."""
@@ -62,3 +62,14 @@ class MintLeg(Canonical, frozen=True):
     goods_code: str
     quantity: int
     unit: str
+
+
+class Backing(Canonical, frozen=True):
+    """What a lot was minted on: its receipt as issued, and the valuation it was approved by.
+
+    What is split off a lot has its parent's; what lots were merged to has none: its lineage leads
+    to theirs.
+    """
+
+    receipt_hash: bytes
+    valuation_hash: bytes

@@ -1,1 +1,3 @@
-"""Parties and holds as the business chain certified them: a copy, written by messages alone."""
+"""Parties, holds and grants to read as the business chain certified them: copies, written by
+messages alone.
+"""

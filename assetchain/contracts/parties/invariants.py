@@ -8,6 +8,7 @@ from assetchain.contracts.parties.keys import PARTY
 from common.errors import Refused
 from common.ledger.chain import Invariant, Violation
 from common.ledger.identity import check_party
+from common.ledger.reading import READ_GRANT, check_read_grant
 from common.ledger.state import Reader
 
 __all__ = ["INVARIANTS"]
@@ -26,4 +27,20 @@ def parties_are_well_formed(state: Reader) -> Sequence[Violation]:
     return broken
 
 
-INVARIANTS: Mapping[str, Invariant] = {"parties are well-formed": parties_are_well_formed}
+def grants_are_well_formed(state: Reader) -> Sequence[Violation]:
+    """B14: every copied grant to read is one that could have been sent, under its own names."""
+    broken: list[Violation] = []
+    for key, grant in state.scan(READ_GRANT):
+        try:
+            check_read_grant(grant)
+        except Refused as refused:
+            broken.append(Violation("B14", f"grant of {grant.reader}: {refused.message}"))
+        if key != READ_GRANT.key(grant.reader, grant.party_id) or not grant.until_unix_ms:
+            broken.append(Violation("B14", f"a grant of {grant.reader} is under another name"))
+    return broken
+
+
+INVARIANTS: Mapping[str, Invariant] = {
+    "parties are well-formed": parties_are_well_formed,
+    "grants to read are well-formed": grants_are_well_formed,
+}

@@ -52,6 +52,7 @@ from common.ledger.identity import (
     check_party,
     party_of,
 )
+from common.ledger.reading import ReadGrant
 from common.ledger.state import State
 
 __all__ = ["OPERATIONS", "PROPOSAL_LIFE_MS", "RECOVERY_WAITING_MS", "possession_digest"]
@@ -166,8 +167,8 @@ def check_approve_party_change(context: Context, operation: pb.ApprovePartyChang
         )
     party = _changed(context, change)
     if waits:
-        policy = policy_in_force(context.state)
-        waiting = RECOVERY_WAITING_MS if policy is None else policy.recovery_waiting_ms
+        found = policy_in_force(context.state, context.height)
+        waiting = RECOVERY_WAITING_MS if found is None else found.policy.recovery_waiting_ms
         due = context.time_unix_ms + waiting
         return Outcome(replace(approved, checker=signer, due_unix_ms=due))
     return Outcome(replace(approved, checker=signer), party)
@@ -233,7 +234,9 @@ def _keep_reading(context: Context, change: PartyChange) -> None:
         until = change.details.until_unix_ms
         context.state.put(STANDING, grant, Standing(change.party_id, change.change_id, until))
     else:
+        until = 0
         context.state.delete(STANDING, grant)
+    context.send("reading", ReadGrant(change.details.reader, change.party_id, until))
 
 
 def _keep_grade(context: Context, grade: Grade) -> None:
@@ -242,8 +245,8 @@ def _keep_grade(context: Context, grade: Grade) -> None:
     context.state.put(GRADE, GRADE.key(grade.party_id), grade)
     context.emit("grade", grade.party_id, grade)
     context.send("grade", grade)
-    policy = policy_in_force(context.state)
-    threshold = "" if policy is None else policy.warning_below
+    found = policy_in_force(context.state, context.height)
+    threshold = "" if found is None else found.policy.warning_below
     if (
         threshold
         and not is_at_least(grade.grade, threshold)

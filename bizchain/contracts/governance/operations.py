@@ -7,6 +7,7 @@ from typing import Any
 
 from bizchain.contracts.cash.queries import check_fee_schedule
 from bizchain.contracts.cash.types import FEE_SCHEDULE
+from bizchain.contracts.grades.operations import check_policy_table
 from bizchain.contracts.logistics.types import WATCH_RANGES
 from bizchain.reasons import BusinessReason
 from common.governance.operations import governance_rules
@@ -18,6 +19,7 @@ from common.governance.subjects import (
     is_shared,
 )
 from common.ledger.chain import Rule
+from common.ledger.grades import POLICY_TABLE
 
 __all__ = ["GOVERNED", "OPERATIONS"]
 
@@ -33,7 +35,11 @@ GOVERNED = Governed(
         BusinessReason.TOO_MANY_PROPOSALS,
     ),
     parameters={**SHARED_PARAMETERS, **WATCH_RANGES},
-    contents={**PUBLICATIONS, FEE_SCHEDULE: check_fee_schedule},
+    contents={
+        **PUBLICATIONS,
+        FEE_SCHEDULE: check_fee_schedule,
+        POLICY_TABLE: check_policy_table,
+    },
     is_carried=is_shared,
 )
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from bizchain.contracts.authority.queries import change_of
 from bizchain.contracts.authority.types import ChangeState
-from bizchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY, version_key
+from bizchain.contracts.grades.keys import GRADE
 from common.errors import Refused
 from common.ledger.chain import Invariant, Violation
-from common.ledger.grades import check_grade, check_policy, policy_in_force
+from common.ledger.grades import check_grade, policies_can_be_judged_by
 from common.ledger.identity import party_of
 from common.ledger.state import Reader
 
@@ -46,26 +46,8 @@ def grades_were_set_by_two(state: Reader) -> Sequence[Violation]:
     return broken
 
 
-def the_policy_in_force_is_the_newest_approved(state: Reader) -> Sequence[Violation]:
-    """B12: what is in force is the highest version that two people signed."""
-    broken: list[Violation] = []
-    approved = None
-    for key, policy in state.scan(POLICY):
-        try:
-            check_policy(policy)
-        except Refused as refused:
-            broken.append(Violation("B12", f"policy {policy.version}: {refused.message}"))
-        if key not in {IN_FORCE, version_key(policy.version)} or policy.maker == policy.checker:
-            broken.append(Violation("B12", f"policy {policy.version} is not two people's"))
-        if policy.checker and key != IN_FORCE:
-            approved = policy
-    if policy_in_force(state) != approved:
-        broken.append(Violation("B12", "the policy in force is not the newest approved one"))
-    return broken
-
-
 INVARIANTS: Mapping[str, Invariant] = {
     "grades are of parties": grades_are_of_parties,
     "grades were set by two": grades_were_set_by_two,
-    "the policy in force is the newest approved": the_policy_in_force_is_the_newest_approved,
+    "policies can be judged by": policies_can_be_judged_by,
 }

@@ -1,11 +1,7 @@
-"""Where grades and policies are stored.
-
-grade/<party id>
-policy/in-force            policy/version/<ten digits>
-"""
+"""Where grades are stored: `grade/<party id>`. The policy is a voted version, with the others."""
 
 from __future__ import annotations
 
-from common.ledger.grades import GRADE, IN_FORCE, POLICY, version_key
+from common.ledger.grades import GRADE
 
-__all__ = ["GRADE", "IN_FORCE", "POLICY", "version_key"]
+__all__ = ["GRADE"]

@@ -1,24 +1,23 @@
-"""Reads of grades and of the policy over gRPC, each with its evidence."""
+"""Reads of grades over gRPC, each with its evidence."""
 
 from __future__ import annotations
 
 import grpc
 
-from bizchain.contracts.grades.keys import GRADE, IN_FORCE, POLICY, version_key
-from bizchain.contracts.grades.types import Grade, Policy
+from bizchain.contracts.grades.keys import GRADE
+from bizchain.contracts.grades.types import Grade
 from bizchain.v1 import grade_service_pb2 as pb
 from bizchain.v1.grade_service_pb2_grpc import (
     GradeServiceServicer,
     add_GradeServiceServicer_to_server,
 )
-from bizchain.v1.operation_pb2 import PolicyRow
 from common.rpc.reads import LedgerReads, Service
 
 __all__ = ["SERVICE"]
 
 
 class GradeService(GradeServiceServicer):
-    """Credit grades and the policy."""
+    """Credit grades."""
 
     def __init__(self, reads: LedgerReads) -> None:
         self._reads = reads
@@ -43,14 +42,6 @@ class GradeService(GradeServiceServicer):
             next_page_token=page.next_page_token,
         )
 
-    async def GetPolicy(  # noqa: N802
-        self, request: pb.GetPolicyRequest, _: grpc.aio.ServicerContext[object, object]
-    ) -> pb.GetPolicyResponse:
-        """The policy in force, or a version of it, with proof of inclusion."""
-        key = version_key(request.version) if request.version else IN_FORCE
-        found = self._reads.require(POLICY, key, request.min_height)
-        return pb.GetPolicyResponse(policy=_policy(found.value), evidence=found.evidence)
-
 
 def _grade(grade: Grade) -> pb.Grade:
     return pb.Grade(
@@ -58,17 +49,6 @@ def _grade(grade: Grade) -> pb.Grade:
         grade=grade.grade,
         until_unix_ms=grade.until_unix_ms,
         change_id=grade.change_id,
-    )
-
-
-def _policy(policy: Policy) -> pb.Policy:
-    return pb.Policy(
-        version=policy.version,
-        rows=[PolicyRow(grade=row.grade, kinds=row.kinds) for row in policy.rows],
-        warning_below=policy.warning_below,
-        recovery_waiting_ms=policy.recovery_waiting_ms,
-        maker=policy.maker,
-        checker=policy.checker,
     )
 
 

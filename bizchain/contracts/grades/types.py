@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from common.encoding import Canonical
-from common.ledger.grades import GRADES, UNRATED, Grade, Policy, PolicyRow
+from common.ledger.grades import GRADES, UNRATED, Grade, Policy, PolicyInForce, PolicyRow
 
-__all__ = ["GRADES", "UNRATED", "Grade", "GradeWarning", "Policy", "PolicyRow"]
+__all__ = ["GRADES", "UNRATED", "Grade", "GradeWarning", "Policy", "PolicyInForce", "PolicyRow"]
 
 
 class GradeWarning(Canonical, frozen=True):

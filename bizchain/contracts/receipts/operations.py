@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from bizchain.contracts.applications.operations import use_application
+from bizchain.contracts.applications.queries import application_of, check_approved
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from bizchain.contracts.receipts.queries import check_unreserved, delivery_of, receipt_of
 from bizchain.contracts.receipts.types import (
@@ -20,6 +22,7 @@ from bizchain.contracts.receipts.types import (
     Receipt,
     ReceiptLeg,
     ReceiptState,
+    receipt_hash,
 )
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -208,7 +211,7 @@ def _delivered(delivery: Delivery, what: str) -> Delivery:
 
 
 def check_leg(context: Context, leg: ReceiptLeg, _: bytes) -> None:
-    """An issued receipt of the leg's owner that nothing reserves."""
+    """An issued receipt of the leg's owner that nothing reserves, by an approved application."""
     receipt = _known(context, leg.receipt_id)
     if receipt.owner != leg.owner:
         raise Refused(BusinessReason.NOT_THE_OWNER, f"{leg.receipt_id} is another party's")
@@ -219,6 +222,7 @@ def check_leg(context: Context, leg: ReceiptLeg, _: bytes) -> None:
         )
     _check_unreserved(receipt)
     _moved(receipt, "tokenise")
+    check_approved(context, leg.receipt_id, leg.owner)
 
 
 def check_leg_unheld(context: Context, leg: ReceiptLeg) -> None:
@@ -228,6 +232,8 @@ def check_leg_unheld(context: Context, leg: ReceiptLeg) -> None:
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
     """Mark the receipt as reserved, and publish what the lot must agree with."""
+    application = application_of(context.state, leg.receipt_id)
+    assert application is not None, "what is reserved for X1 was applied for"
     receipt = replace(_known(context, leg.receipt_id), transfer_id=transfer_id)
     context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), receipt)
     return encode(
@@ -240,6 +246,8 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
             receipt.unit,
             receipt.quality,
             receipt.place,
+            receipt_hash(receipt),
+            application.valuation_hash,
         )
     )
 
@@ -248,6 +256,7 @@ def settle_leg(context: Context, _: bytes, leg: ReceiptLeg) -> None:
     """The goods are immobilised for as long as the lot lives."""
     receipt = _moved(_known(context, leg.receipt_id), "tokenise")
     context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), receipt)
+    use_application(context, leg.receipt_id)
 
 
 def release_leg(context: Context, _: bytes, leg: ReceiptLeg) -> None:

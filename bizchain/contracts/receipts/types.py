@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from common.encoding import Canonical
+from msgspec.structs import replace
+
+from common.crypto.digest import Tag, tagged
+from common.encoding import Canonical, encode
 from common.ledger.actors import BY_TRANSFER, Actors
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "ReceiptLeg",
     "ReceiptState",
     "Reservation",
+    "receipt_hash",
 ]
 
 
@@ -145,3 +149,9 @@ class Carved(Canonical, frozen=True):
     """How much of what a receipt was reported with was split off since, in base units."""
 
     quantity: int
+
+
+def receipt_hash(receipt: Receipt) -> bytes:
+    """The digest that names a receipt as it was issued, while no transfer had it: 32 bytes."""
+    issued = replace(receipt, state=ReceiptState.ISSUED.value, transfer_id=b"")
+    return tagged(Tag.RECEIPT, encode(issued))

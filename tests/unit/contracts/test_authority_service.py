@@ -1,4 +1,4 @@
-"""What a node answers about changes, grants to read, grades and the policy, each with its proof."""
+"""What a node answers about changes, grants to read and grades, each with its proof."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from bizchain.contracts.authority.keys import CHANGE, STANDING
-from bizchain.contracts.authority.operations import RECOVERY_WAITING_MS
 from bizchain.contracts.authority.service import AuthorityService
 from bizchain.contracts.grades.keys import GRADE
 from bizchain.contracts.grades.service import GradeService
@@ -42,14 +41,6 @@ def run(books: LiveChain, author: Author, kind: str, operation: Any) -> None:
 @pytest.fixture
 def books() -> LiveChain:
     made = TwoChains().books
-    policy = operations.ProposePolicy(
-        version=4,
-        rows=[operations.PolicyRow(grade="BBB", kinds=["X1"])],
-        warning_below="BB",
-        recovery_waiting_ms=RECOVERY_WAITING_MS,
-    )
-    run(made, MAKER, "propose_policy", policy)
-    run(made, CHECKER, "approve_policy", operations.ApprovePolicy(version=4))
     change(made, "grade-buyer", "buyer", "set_grade", grade="A")
     change(made, "read-buyer", "buyer", "grant_reading", reader="regulator")
     change(made, "read-seller", "seller", "grant_reading", reader="regulator")
@@ -82,15 +73,10 @@ def test_grants_to_read_are_listed_and_nothing_else_that_stands(
     assert len(rows_in(page, books.verifier(), STANDING, prefix)) == expected
 
 
-def test_grades_and_the_policy_are_shown(books: LiveChain) -> None:
+def test_grades_are_shown(books: LiveChain) -> None:
     service = GradeService(books.reads)
     request = grade_pb.GetGradeRequest(party_id="buyer")
     assert at_once(service.GetGrade(request, NOBODY)).grade.grade == "A"
     page = at_once(service.ListGrades(grade_pb.ListGradesRequest(), NOBODY))
     assert [one.party_id for one in page.grades] == ["buyer"]
     assert len(rows_in(page, books.verifier(), GRADE)) == 1
-    for version in (0, 4):
-        asked = grade_pb.GetPolicyRequest(version=version)
-        policy = at_once(service.GetPolicy(asked, NOBODY)).policy
-        assert (policy.version, policy.checker) == (4, "platform/second")
-        assert list(policy.rows[0].kinds) == ["X1"]

@@ -44,7 +44,7 @@ from tests.kit.council import (
 
 S, A = ProposalState, Action
 PARAMETER = ("parameter", "deadline_min_ms")
-POLICY = ("policy-table", "credit-permissions")
+CARD = ("scorecard", "card-1")
 
 
 @pytest.fixture
@@ -257,11 +257,11 @@ def test_what_passed_is_in_force_from_its_height_on(
 def test_the_past_is_judged_by_what_was_in_force_then(council: Council) -> None:
     begins: list[int] = []
     for number in range(1, 6):
-        _, ballot = council.decide(*POLICY, content=bytes([number]))
+        _, ballot = council.decide(*CARD, content=bytes([number]))
         begins.append(ballot.activation_height)
     state = council.books.ledger.state
     for height in range(council.books.height + 3):
-        row = in_force(state, *POLICY, height)
+        row = in_force(state, *CARD, height)
         expected = sum(begun <= height for begun in begins)
         assert (row.version if row else 0) == expected
         assert row is None or row.content == bytes([expected])
@@ -269,8 +269,8 @@ def test_the_past_is_judged_by_what_was_in_force_then(council: Council) -> None:
 
 def test_a_version_decided_later_is_not_in_force_earlier(council: Council) -> None:
     far = council.books.height + 200
-    council.decide(*POLICY, content=b"first", activation_height=far)
-    _, ballot = council.decide(*POLICY, content=b"second")
+    council.decide(*CARD, content=b"first", activation_height=far)
+    _, ballot = council.decide(*CARD, content=b"second")
     assert (ballot.version, ballot.activation_height) == (2, far + 1)
     check_invariants(council.books)
 
@@ -291,7 +291,7 @@ WRONG: list[tuple[str, str, dict[str, Any], Reason]] = [
     *((kind, "name-1", fields, INVALID)
       for kind in ("policy-table", "scorecard", "template")
       for fields in ({}, {"content": b"x", "value": 1}, {"content": bytes(CONTENT_BYTES_MAX + 1)})),
-    *(("policy-table", name, {"content": b"x"}, INVALID)
+    *(("scorecard", name, {"content": b"x"}, INVALID)
       for name in ("", "a/b", "Upper", "x" * 65)),
     *((*PARAMETER, {"value": 5_000, **fields}, INVALID)
       for fields in (

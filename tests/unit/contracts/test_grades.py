@@ -17,14 +17,15 @@ from bizchain.contracts.grades.operations import NEVER_GRADED
 from bizchain.contracts.grades.types import GradeWarning
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
-from common.encoding import decode
+from common.encoding import decode, encode
 from common.errors import CommonReason, Reason, Refused
 from common.ledger.grades import (
+    CREDIT_PERMISSIONS,
     DAY_MS,
     GRADE,
     GRADES,
-    IN_FORCE,
-    POLICY,
+    POLICY_FORMAT,
+    POLICY_TABLE,
     UNRATED,
     Grade,
     Policy,
@@ -32,11 +33,12 @@ from common.ledger.grades import (
     check_policy,
     grade_of,
     is_at_least,
-    version_key,
 )
+from common.ledger.versions import VERSION, Enactment, content_hash, version_key
 from relay.audit.findings import Violated
 from relay.audit.pair import check_pair
 from tests.kit import authority as a
+from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
 
 
@@ -53,6 +55,12 @@ def pay(pair: Pair, by: str, at: int | None = None) -> Reason | None:
 def move(pair: Pair, by: str, at: int | None = None) -> Reason | None:
     operation = MoveTitle(lot_id=f"lot-{by}", receiver="carol", quantity=1)
     return pair.asset.do(by, move_title=operation, at=at)
+
+
+def put_to_the_vote(pair: Pair, policy: Policy, name: str = CREDIT_PERMISSIONS) -> Reason | None:
+    council = Council(pair)
+    fields: dict[str, Any] = {"content": encode(policy), "proposer": "core"}
+    return council.propose(council.proposal(POLICY_TABLE, name, **fields))
 
 
 def broken(pair: Pair) -> list[str]:
@@ -191,43 +199,62 @@ def test_a_first_grade_below_the_threshold_is_a_warning(pair: Pair) -> None:
 # --- versions -----------------------------------------------------------------------------------
 
 
-def test_a_policy_is_in_force_once_another_person_approved_it(pair: Pair) -> None:
-    assert pair.business.do(a.MAKER, propose_policy=a.policy(1, {"A": ("pay_cash",)})) is None
-    assert pay(pair, "bob") is None
-    assert a.approve_policy(pair, 1, a.MAKER) is BusinessReason.MAKER_IS_CHECKER
-    assert a.approve_policy(pair, 2) is CommonReason.NOT_FOUND
-    assert a.approve_policy(pair, 1) is None
+def test_a_policy_is_in_force_from_the_height_that_was_voted_on_both_chains(pair: Pair) -> None:
+    council = Council(pair)
+    begins = pair.business.height + 6
+    closed = encode(a.policy({"A": ("move_title", "pay_cash")}))
+    fields: dict[str, Any] = {"content": closed, "activation_height": begins, "proposer": "core"}
+    council.decide(POLICY_TABLE, CREDIT_PERMISSIONS, **fields)
+    while pair.business.height + 1 < begins:
+        assert pay(pair, "bob") is None
     assert pay(pair, "bob") is BusinessReason.GRADE_TOO_LOW
-    assert a.approve_policy(pair, 1) is BusinessReason.POLICY_OUTDATED
-    older = pair.business.do(a.MAKER, propose_policy=a.policy(1, {}))
-    assert older is BusinessReason.POLICY_OUTDATED
+    assert move(pair, "bob") is None
+    pair.carry()
+    assert move(pair, "bob") is AssetReason.GRADE_TOO_LOW
+
+
+def test_no_person_of_a_firm_puts_a_policy_in_force(pair: Pair) -> None:
+    """The two operations that could are gone, and their numbers stay taken."""
+    operation = pb.Operation.DESCRIPTOR
+    assert not {"propose_policy", "approve_policy"} & set(operation.fields_by_name)
+    assert not {68, 69} & set(operation.fields_by_number)
+    assert "policy" not in MESSAGES
+    taken = {reason.number for reason in BusinessReason}
+    assert not {1020, 1021} & taken
 
 
 @pytest.mark.parametrize(
-    ("version", "rows", "changed"),
+    ("rows", "changed"),
     [
-        (0, {}, {}), (-1, {}, {}), (2**40, {}, {}), (1, {"Z": ()}, {}),
-        (1, {"A": ("a b",)}, {}), (1, {"A": ("",)}, {}), (1, {"A": ("x" * 41,)}, {}),
-        (1, {"A": tuple(f"kind_{n}" for n in range(65))}, {}),
-        (1, {}, {"rows": [pb.PolicyRow(grade="A")] * 2}),
-        (1, {}, {"rows": [pb.PolicyRow(grade="A", kinds=["X2", "X1"])]}),
-        (1, {}, {"rows": [pb.PolicyRow(grade="A", kinds=["X1", "X1"])]}),
-        (1, {}, {"warning_below": "UNRATED"}), (1, {}, {"recovery_waiting_ms": DAY_MS - 1}),
-        (1, {}, {"recovery_waiting_ms": 2**50}),
+        ({}, {"format": 0}), ({}, {"format": POLICY_FORMAT + 1}), ({"Z": ()}, {}),
+        ({"A": ("a b",)}, {}), ({"A": ("",)}, {}), ({"A": ("x" * 41,)}, {}),
+        ({"A": tuple(f"kind_{n}" for n in range(65))}, {}),
+        ({}, {"rows": (PolicyRow("A", ()),) * 2}),
+        ({}, {"rows": (PolicyRow("A", ("X2", "X1")),)}),
+        ({}, {"rows": (PolicyRow("A", ("X1", "X1")),)}),
+        ({}, {"warning_below": "UNRATED"}), ({}, {"recovery_waiting_ms": DAY_MS - 1}),
+        ({}, {"recovery_waiting_ms": 2**50}),
     ],
     ids=str,
 )  # fmt: skip
-def test_a_policy_that_makes_no_sense_is_refused(
-    pair: Pair, version: int, rows: dict[str, tuple[str, ...]], changed: dict[str, Any]
+def test_a_policy_that_makes_no_sense_is_not_put_to_the_vote(
+    pair: Pair, rows: dict[str, tuple[str, ...]], changed: dict[str, Any]
 ) -> None:
-    refused = pair.business.do(a.MAKER, propose_policy=a.policy(version, rows, **changed))
-    assert refused is CommonReason.INVALID_ARGUMENT
+    assert put_to_the_vote(pair, a.policy(rows, **changed)) is CommonReason.INVALID_ARGUMENT
+
+
+def test_a_policy_has_one_name_and_content_that_can_be_read(pair: Pair) -> None:
+    content = encode(a.policy({}))
+    for name, said in (("other", content), (CREDIT_PERMISSIONS, content + b"x")):
+        with pytest.raises(Refused):
+            check_policy(name, said)
+    assert put_to_the_vote(pair, a.policy({}), "other") is CommonReason.INVALID_ARGUMENT
+    assert put_to_the_vote(pair, a.policy({})) is None
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_GRADED))
 def test_no_policy_locks_the_platform_out_of_its_own_office(pair: Pair, kind: str) -> None:
-    refused = pair.business.do(a.MAKER, propose_policy=a.policy(1, {"AAA": (kind,)}))
-    assert refused is CommonReason.INVALID_ARGUMENT
+    assert put_to_the_vote(pair, a.policy({"AAA": (kind,)})) is CommonReason.INVALID_ARGUMENT
 
 
 def test_the_office_and_claims_are_all_that_is_never_graded() -> None:
@@ -248,6 +275,7 @@ def test_the_office_and_claims_are_all_that_is_never_graded() -> None:
         "list_lot", "cancel_listing", "close_listing",
         "request_exit", "withdraw_exit",
         "value_receipt",
+        "apply_for_asset", "confirm_goods", "withdraw_application",
     }  # fmt: skip
 
 
@@ -277,28 +305,41 @@ def test_grades_and_policy_of_the_asset_chain_are_those_of_the_books(pair: Pair)
     with pytest.raises(Violated, match="grades"):
         check_pair(pair.business.ledger, pair.asset.ledger)
     state.put(GRADE, GRADE.key("bob"), kept)
-    state.delete(POLICY, IN_FORCE)
-    with pytest.raises(Violated, match="policy"):
+    [(key, row), *_] = list(state.scan(VERSION))
+    other = encode(a.policy({"A": ("X2",)}))
+    state.put(VERSION, key, replace(row, content=other, content_hash=content_hash(other)))
+    with pytest.raises(Violated, match="versions"):
         check_pair(pair.business.ledger, pair.asset.ledger)
 
 
 @pytest.mark.parametrize(
-    ("kind", "payload"),
+    "grade", [Grade("bob", "Z", 1, "x"), Grade("a/b", "A", 1, "x"), Grade("bob", "A", 2**60, "x")]
+)
+def test_a_grade_that_makes_no_sense_is_rejected_and_stops_nothing(
+    pair: Pair, grade: Grade
+) -> None:
+    context = pair.asset.ledger.context(pair.asset.height + 1, pair.asset.now + 1)
+    with pytest.raises(Refused):
+        MESSAGES["grade"].check(context, grade)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
     [
-        ("grade", Grade("bob", "Z", 1, "x")),
-        ("grade", Grade("a/b", "A", 1, "x")),
-        ("grade", Grade("bob", "A", 2**60, "x")),
-        ("policy", Policy(0, (), "", DAY_MS, "a/b", "c/d")),
-        ("policy", Policy(1, (PolicyRow("Z", ()),), "", DAY_MS, "a/b", "c/d")),
+        (CREDIT_PERMISSIONS, b""),
+        (CREDIT_PERMISSIONS, b"policy"),
+        (CREDIT_PERMISSIONS, encode(a.policy({"Z": ()}))),
+        (CREDIT_PERMISSIONS, encode(a.policy({}, format=2))),
+        ("other", encode(a.policy({}))),
     ],
 )
-def test_a_message_that_makes_no_sense_is_rejected_and_stops_nothing(
-    pair: Pair, kind: str, payload: Any
+def test_a_policy_the_asset_chain_could_not_judge_by_is_rejected_there(
+    pair: Pair, name: str, content: bytes
 ) -> None:
-    books = pair.business
-    context = books.ledger.context(books.height + 1, books.now + 1)
+    context = pair.asset.ledger.context(pair.asset.height + 1, pair.asset.now + 1)
+    rule = ASSET_CHAIN.messages["parameter"]
     with pytest.raises(Refused):
-        MESSAGES[kind].check(context, payload)
+        rule.check(context, Enactment(POLICY_TABLE, name, 1, 0, content, bytes(32)))
 
 
 @pytest.mark.parametrize("chain", [0, 1])
@@ -306,22 +347,26 @@ def test_a_grade_or_a_policy_that_nobody_set_is_found(pair: Pair, chain: int) ->
     a.in_force(pair, 1, {"A": ("X1",)})
     assert broken(pair) == []
     state = pair.sides[chain].ledger.state
-    policy = state.get(POLICY, IN_FORCE)
-    assert policy is not None
+    [(row_key, row)] = list(state.scan(VERSION))
+    unread = encode(a.policy({"Z": ()}))
     forged: list[tuple[Any, bytes, Any]] = [
         (GRADE, GRADE.key("bob"), Grade("bob", "Z", 1, "x")),
         (GRADE, GRADE.key("bob"), Grade("alice", "A", 1, "x")),
-        (POLICY, version_key(2), replace(policy, version=2)),
-        (POLICY, POLICY.key("other"), policy),
-        (POLICY, version_key(3), replace(policy, version=0, checker="")),
+        (VERSION, row_key, replace(row, content=unread, content_hash=content_hash(unread))),
+        (VERSION, version_key(POLICY_TABLE, CREDIT_PERMISSIONS, 1), row),
     ]
     for table, key, value in forged:
+        kept = state.get(table, key)
         state.put(table, key, value)
         assert broken(pair), key
-        state.delete(table, key)
+        if kept is None:
+            state.delete(table, key)
+        else:
+            state.put(table, key, kept)
     assert broken(pair) == []
 
 
 def test_a_well_formed_policy_passes_its_own_check() -> None:
     rows = (PolicyRow(UNRATED, ()), PolicyRow("A", ("X1", "pay_cash")))
-    check_policy(Policy(1, rows, "B", DAY_MS, "a/b", "c/d"))
+    policy = Policy(POLICY_FORMAT, rows, "B", DAY_MS)
+    assert check_policy(CREDIT_PERMISSIONS, encode(policy)) == policy

@@ -224,8 +224,9 @@ def test_what_is_held_by_a_rule_starts_nothing_on_either_chain(pair: Pair) -> No
     assert pair.reserve(deal) is None
     pair.carry()
     assert pair.decide(deal) is TransferReason.SUBJECT_HELD
+    assert pair.applied_for("receipt-carol") is None
     assert post(pair, "receipt-carol", alarm="41 C") is None
-    issue = pair.issue("receipt-carol", "lot-carol")
+    issue = pair.issuing("receipt-carol", "lot-carol")
     assert pair.reserve(issue) is TransferReason.SUBJECT_HELD
 
 

@@ -9,8 +9,12 @@ import pytest
 from assetchain.contracts.listings.keys import LISTING, SALE
 from assetchain.contracts.listings.service import ListingService
 from assetchain.v1 import listing_service_pb2 as pb
+from common.encoding import decode, encode
 from common.errors import CommonReason, Refused
+from common.ledger.grades import CREDIT_PERMISSIONS, POLICY_TABLE
+from common.ledger.versions import Enactment, Version, enact
 from common.rpc.typed import rows_in
+from tests.kit import authority
 from tests.kit.listed import listing
 from tests.kit.two_chains import (
     LiveChain,
@@ -59,3 +63,24 @@ def test_a_disclosure_is_answered_with_the_rows_it_follows_from(assets: LiveChai
     for evidence in (told.seller_grade, told.buyer_grade, told.policy):
         value, final = assets.verifier().entry(evidence, evidence.entry.key, 0)
         assert (value, final.height) == (None, assets.ledger.final_height)
+
+
+@pytest.mark.parametrize(("blocks_ahead", "expected"), [(1, 2), (9, 1)])
+def test_a_disclosure_tells_the_version_of_the_policy_the_next_block_is_judged_by(
+    assets: LiveChain, blocks_ahead: int, expected: int
+) -> None:
+    """A newer version that begins later is not told yet."""
+    begun = assets.ledger.applied_height + 1
+    context = assets.ledger.context(begun, assets.time_unix_ms + 100)
+    content = encode(authority.policy({}))
+    for version, begins in ((1, begun), (2, begun + 1 + blocks_ahead)):
+        enacted = Enactment(POLICY_TABLE, CREDIT_PERMISSIONS, version, 0, content, bytes(32))
+        enact(context, enacted, begins)
+    assets.make_block(assets.time_unix_ms + 100)
+    assets.make_block(assets.time_unix_ms + 100)
+    request = pb.GetDisclosureRequest(seller="seller", buyer="buyer")
+    told = at_once(ListingService(assets.reads).GetDisclosure(request, NOBODY))
+    assert told.disclosure.policy_version == expected
+    value, _ = assets.verifier().entry(told.policy, told.policy.entry.key, 0)
+    assert value is not None
+    assert decode(Version, value).version == expected

@@ -18,7 +18,7 @@ def carve(pair: Pair, times: int, each: int) -> int:
         children = [part(f"many-{made + one}", 1) for one in range(each)]
         deal = recast(pair, "alice", [PARENT], children)
         assert pair.reserve(deal) is None
-        pair.know(pair.asset, pair.business.height)
+        pair.carry_to(pair.asset)
         assert pair.decide(deal) is None
         pair.know(pair.business, pair.asset.height)
         assert pair.settle(deal) is None

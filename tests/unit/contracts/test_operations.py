@@ -20,7 +20,7 @@ from common.ledger.compose import Author
 from common.ledger.identity import PARTY
 from common.transfer.machine import TRANSITIONS, Action, Role, TransferState, next_state
 from common.v1 import transfer_pb2 as common_pb
-from tests.kit import authority, cast, exits, listed, logistics, papers, values
+from tests.kit import applications, authority, cast, exits, listed, logistics, papers, values
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side, reason
 
@@ -78,6 +78,7 @@ BUSINESS: dict[str, tuple[str, Any]] = {
     **papers.EXAMPLES,
     **exits.EXAMPLES,
     **values.EXAMPLES,
+    **applications.EXAMPLES,
 }  # fmt: skip
 ASSET: dict[str, tuple[str, Any]] = {
     "move_title": ("alice", MoveTitle(lot_id="lot-alice", receiver="bob", quantity=5)),
@@ -106,6 +107,7 @@ ROLES_NEEDED = {
     "deposit_cash": frozenset({"bank"}),
     **logistics.ROLES_NEEDED,
     **values.ROLES_NEEDED,
+    **applications.ROLES_NEEDED,
     **authority.ROLES_NEEDED,
     **exits.ROLES_NEEDED,
 }
@@ -121,6 +123,7 @@ def pair() -> Pair:
     assert made.business.do("operator", propose_party=party(party_id="waiting")) is None
     papers.prepared(made)
     exits.prepare(made)
+    applications.prepare(made)
     made.carry()
     listed.prepare(made)
     return made

@@ -23,7 +23,7 @@ from common.governance.types import Proposal
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import CommitTransfer, ReserveTransfer
 from relay.agreement import Agreement, Issue, agree_on_issue
-from tests.kit import authority, exits, listed, logistics, papers, values
+from tests.kit import applications, authority, exits, listed, logistics, papers, values
 from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
@@ -301,6 +301,7 @@ EXAMPLES.update(logistics.REFUSALS)
 EXAMPLES.update(listed.REFUSALS)
 EXAMPLES.update(exits.REFUSALS)
 EXAMPLES.update(values.REFUSALS)
+EXAMPLES.update(applications.REFUSALS)
 
 
 # --- the asset chain ----------------------------------------------------------------------------
@@ -445,7 +446,7 @@ def test_every_reason_of_the_rules_has_an_example() -> None:
     """A reason nobody can meet is a promise nobody keeps."""
     families = (TransferReason, BusinessReason, AssetReason)
     every = {reason for family in families for reason in family}
-    assert EXAMPLES.keys() == every - values.JUDGED  # these: `test_valuations.py`
+    assert EXAMPLES.keys() == every
 
 
 @pytest.mark.parametrize("reason", EXAMPLES, ids=lambda reason: reason.name)

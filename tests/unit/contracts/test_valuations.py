@@ -18,10 +18,10 @@ from common.amount import AMOUNT_MAX
 from common.errors import CommonReason, Reason, Refused
 from common.ledger.valuation import ValuationNotice, check_valuation
 from tests.kit import logistics
-from tests.kit.pair import RECEIPT_UNITS, Pair, furnished
-from tests.kit.values import REPORT, WORTH, judged, lose, value, valued, valuing
+from tests.kit.pair import RECEIPT_UNITS, WORTH, Pair, furnished
+from tests.kit.values import REPORT, judged, lose, value, valued, valuing
 
-RECEIPT = "receipt-alice"
+RECEIPT = "receipt-carol"
 
 
 @pytest.fixture

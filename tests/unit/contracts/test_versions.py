@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from common.encoding import decode
+from common.encoding import decode, encode
 from common.errors import Refused, TransferReason
 from common.governance.subjects import is_shared
 from common.governance.types import BALLOT, Ballot, ProposalState
@@ -15,11 +15,13 @@ from common.ledger.inbox import AppliedMessage
 from common.ledger.versions import VERSION, Version, in_force
 from relay.audit.findings import Violated
 from relay.audit.pair import check_pair
+from tests.kit.authority import policy
 from tests.kit.council import Council, check_invariants
 from tests.kit.pair import furnished
 
 PARAMETER = ("parameter", "deadline_min_ms")
 POLICY = ("policy-table", "credit-permissions")
+CONTENT = encode(policy({"A": ("X1",)}))
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_how_old_news_may_be_is_judged_by_the_vote_of_the_asset_chain() -> None:
 def test_what_both_chains_need_travels_and_nothing_else(council: Council) -> None:
     pair = council.pair
     council.decide(*PARAMETER, value=6_000)
-    council.decide(*POLICY, content=b"policy")
+    council.decide(*POLICY, content=CONTENT)
     council.decide("scorecard", "card-1", content=b"card")
     council.decide("template", "pledge-1", content=b"template")
     pair.carry()
@@ -84,7 +86,7 @@ def test_what_both_chains_need_travels_and_nothing_else(council: Council) -> Non
 
 def test_versions_that_differ_between_the_chains_are_found(council: Council) -> None:
     pair = council.pair
-    council.decide(*POLICY, content=b"policy")
+    council.decide(*POLICY, content=CONTENT)
     pair.carry()
     check_pair(pair.business.ledger, pair.asset.ledger)
     state = pair.asset.ledger.state
@@ -120,13 +122,13 @@ def test_a_parameter_that_arrives_out_of_its_range_is_rejected(value: int) -> No
 
 
 def test_an_older_version_than_the_known_one_is_rejected(council: Council) -> None:
-    council.decide(*POLICY, content=b"one")
+    council.decide(*POLICY, content=CONTENT)
     council.pair.carry()
     asset = council.pair.asset
     rule = asset.chain.messages["parameter"]
     context = asset.ledger.context(asset.height + 1, asset.now)
     with pytest.raises(Refused, match="comes after"):
-        rule.check(context, rule.payload(*POLICY, 1, 0, b"x", bytes(32)))
+        rule.check(context, rule.payload(*POLICY, 1, 0, CONTENT, bytes(32)))
     applied = [
         decode(AppliedMessage, event.payload)
         for event in asset.events(asset.height, "message-applied")
@@ -136,7 +138,7 @@ def test_an_older_version_than_the_known_one_is_rejected(council: Council) -> No
 
 def test_a_version_that_was_not_voted_is_found(council: Council) -> None:
     """B14: in a tampered state, by each of the rules that can see it."""
-    _, ballot = council.decide(*POLICY, content=b"policy")
+    _, ballot = council.decide(*POLICY, content=CONTENT)
     side = council.books
     [(key, row)] = list(side.ledger.state.scan(VERSION))
     tampered: list[Version] = [

@@ -11,13 +11,13 @@ import pytest
 
 from common.crypto.digest import sha256
 from common.crypto.keyfile import load_signing_key
-from common.crypto.pki import load_credential
+from common.crypto.pki import PeerIdentity, PeerKind, identity_of, load_credential
 from common.errors import Refused
 from common.ledger.genesis import chain_id_of
 from common.networkfile import load_network
 from common.node.folder import open_node
 from relay.case.cast import author_of, make_actor, party_id_from
-from relay.devnet.founding import CHAINS, MEMBERS, PLATFORM
+from relay.devnet.founding import CHAINS, FOUNDING_USERS, MEMBERS, NETWORK, PLATFORM
 from relay.devnet.layout import DataFolder, KeyFolder
 from relay.devnet.provision import CLIENT_NAME, provision, relay_address
 from relay.folder import open_relay
@@ -74,7 +74,11 @@ def test_four_members_found_each_chain_and_three_make_a_certificate(data: DataFo
 
 
 def test_relay_and_client_have_their_credentials(data: DataFolder) -> None:
-    load_credential(data.keys.path, CLIENT_NAME)
+    operator = load_credential(data.keys.path, CLIENT_NAME)
+    assert identity_of(operator.certificate).kind is PeerKind.ADMIN
+    for party in FOUNDING_USERS:
+        held = load_credential(data.keys.certificates, party)
+        assert identity_of(held.certificate) == PeerIdentity(NETWORK, PeerKind.CLIENT, party)
     opened = open_relay(data.relay, chance())
     opened.journal.close()
     assert opened.network == load_network(data.network)
@@ -88,7 +92,7 @@ def test_all_that_is_secret_belongs_to_its_owner_alone(data: DataFolder) -> None
     ]
     per_node = 2  # signing and TLS
     users = 5
-    others = 5  # authority, client, relay TLS, reader, sealing key
+    others = 5 + len(FOUNDING_USERS)  # authority, operator, relay, reader, sealing key; parties
     assert len(secret) == per_node * NODES + len(MEMBERS) + users + others
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
     folders = [path for path in (data.path, data.keys.path) if path.stat().st_mode & 0o077]

@@ -11,7 +11,7 @@ from relay.effects import Scan
 from relay.inputs import ChainView
 from relay.reconciler import Policy
 from tests.kit.relays import HarnessRelay, ended, hold_on, kinds, run
-from tests.kit.two_chains import TwoChains, author_of
+from tests.kit.two_chains import FOUNDING_MESSAGES, TwoChains, author_of
 
 BOOKS, ASSETS = "bizchain", "assetchain"
 
@@ -30,9 +30,9 @@ def test_messages_are_carried_at_once_and_in_order_and_acknowledged(pair: TwoCha
         pair.books.offer(pair.books.signed("place_hold", hold, author_of("regulator")))
         pair.tick(100)
     run(pair, [relay], seconds=1)
-    assert pair.assets.ledger.header.inbox_last == 5
+    assert pair.assets.ledger.header.inbox_last == FOUNDING_MESSAGES + 5
     run(pair, [relay], seconds=5)
-    assert pair.books.views.peer().outbox_acknowledged == 5
+    assert pair.books.views.peer().outbox_acknowledged == FOUNDING_MESSAGES + 5
     assert kinds(relay, ASSETS).count("apply_messages") <= 2
 
 
@@ -42,10 +42,10 @@ def test_messages_whose_batch_was_lost_are_carried_again(pair: TwoChains) -> Non
     pair.books.offer(pair.books.signed("place_hold", hold_on("lot-1"), author_of("regulator")))
     relay.trouble.batches_lost = 100
     run(pair, [relay], seconds=3)
-    assert pair.assets.ledger.header.inbox_last == 0
+    assert pair.assets.ledger.header.inbox_last == FOUNDING_MESSAGES
     relay.trouble.batches_lost = 0
     run(pair, [relay], seconds=8)
-    assert pair.assets.ledger.header.inbox_last == 1
+    assert pair.assets.ledger.header.inbox_last == FOUNDING_MESSAGES + 1
 
 
 @pytest.mark.parametrize(("bytes_max", "imports_max"), [(2_000, 64), (48_000, 1)])
@@ -61,7 +61,7 @@ def test_many_messages_are_carried_without_gaps_in_bounded_operations(
             pair.tick(50)
     relay = HarnessRelay(pair, policy=policy)
     run(pair, [relay], seconds=10)
-    assert pair.assets.ledger.header.inbox_last == 60
+    assert pair.assets.ledger.header.inbox_last == FOUNDING_MESSAGES + 60
     applied = [one.payload for _, _, one in relay.submitted if one.kind == "apply_messages"]
     assert max(one.ByteSize() for one in applied) < bytes_max + 500
     carried = [ApplyMessages.FromString(one.SerializeToString()) for one in applied]

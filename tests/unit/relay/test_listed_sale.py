@@ -59,7 +59,14 @@ def purchase(pair: TwoChains, quantity: int = 10, mode: str = Mode.EXPRESS) -> A
     state, now = pair.assets.ledger.state, pair.assets.time_unix_ms
     offered = listing_of(state, NAME)
     assert offered is not None
-    told = disclosure_of(state, "seller", "buyer", now, now)
+    told = disclosure_of(
+        state,
+        "seller",
+        "buyer",
+        height=pair.assets.ledger.applied_height + 1,
+        time_unix_ms=now,
+        disclosed_unix_ms=now,
+    )
     return agree_on_purchase(
         ChainIds(pair.books.chain_id, pair.assets.chain_id),
         Purchase(offered, quantity, told),

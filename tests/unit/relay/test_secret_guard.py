@@ -35,8 +35,9 @@ class AwayClient:
         self.valid_ms.append(valid_ms)
         return operation
 
-    async def send(self, operation: Any, *, seconds: float) -> Outcome:
+    async def send(self, operation: Any, *, seconds: float, once: bool) -> Outcome:
         assert seconds > 0
+        assert once, "the reconciler tries again itself"
         if operation.WhichOneof("kind") not in REVEALING:
             return Outcome(b"", 0, "", 7)
         self.sending += 1

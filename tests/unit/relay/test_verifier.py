@@ -12,7 +12,7 @@ from common.rpc.verifier import Untrue
 from common.v1 import ledger_service_pb2 as pb
 from relay.verifier import EVENT_KINDS, ChainVerifier
 from tests.kit.relays import HarnessRelay, run
-from tests.kit.two_chains import LiveChain, TwoChains, author_of
+from tests.kit.two_chains import FOUNDING_MESSAGES, LiveChain, TwoChains, author_of
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def test_a_true_watch_becomes_records_and_messages(pair: TwoChains) -> None:
     states = [seen.record.state for final in finals for seen in final.records]
     assert states.count("RESERVED") == 3
     assert states.count("SETTLED") == 2
-    assert [message.number for final in finals for message in final.messages] == [1]
-    assert finals[-1].block.outbox_last == 1
+    assert [message.number for final in finals for message in final.messages] == [1, 2]
+    assert finals[-1].block.outbox_last == FOUNDING_MESSAGES + 1
 
 
 def flip(data: bytes, at: int) -> bytes:
@@ -140,14 +140,15 @@ def test_another_transfer_than_asked_for_is_untrue(pair: TwoChains) -> None:
 
 def test_messages_are_proven_and_numbered_without_gaps(pair: TwoChains) -> None:
     verifier = verifier_of(pair.books)
-    answer = pair.books.views.outbox(1, 100)
-    assert [one.number for one in verifier.outbox(answer, 1).messages] == [1]
+    first = FOUNDING_MESSAGES + 1
+    answer = pair.books.views.outbox(first, 100)
+    assert [one.number for one in verifier.outbox(answer, first).messages] == [first]
     answer.messages.append(answer.messages[0])
     with pytest.raises(Untrue):
-        verifier.outbox(answer, 1)
+        verifier.outbox(answer, first)
     del answer.blocks[:]
     with pytest.raises(Untrue):
-        verifier.outbox(answer, 1)
+        verifier.outbox(answer, first)
 
 
 def test_what_a_light_client_holds_is_proven(pair: TwoChains) -> None:
