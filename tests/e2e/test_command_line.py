@@ -159,8 +159,8 @@ def approved_for_a_lot(shell: Shell) -> None:
     early = shell.run("application propose coil-1 --as platform/maker", 3)
     assert "NO_VALUATION" in early.stderr
     shell.run(
-        "valuation record coil-1 --amount 90000.00 --currency CNY --method market --source index"
-        f" --evidence {'ab' * 32} --as valuer-1/clerk"
+        "valuation record coil-1 --quantity 24.75 --unit TNE --amount 90000.00 --currency CNY"
+        f" --method market --source index --evidence {'ab' * 32} --as valuer-1/clerk"
     )
     shell.run("application propose coil-1 --as platform/maker")
     assert (
