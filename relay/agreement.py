@@ -196,7 +196,7 @@ def agree_on_issue(
     return _agree(
         pair,
         "X1",
-        (ReceiptLeg(receipt.receipt_id, receipt.owner), receipt.owner),
+        (ReceiptLeg(receipt.receipt_id, receipt.owner, issue.lot_id), receipt.owner),
         (mint, receipt.owner),
         secret_holder=receipt.owner,
         deadline_unix_ms=deadline_unix_ms,
@@ -312,17 +312,14 @@ def agree_on_recast(
     """Flow X7, a split or a merge. The owner consents, and the warehouse that keeps the goods."""
     receipts = tuple(receipt_id for receipt_id, _ in recast.parents)
     lots = tuple(lot_id for _, lot_id in recast.parents)
-    return _agree(
+    return _agree_of(
         pair,
         "X7",
         (
             RecastLeg(recast.owner, recast.warehouse, receipts, recast.children),
-            recast.warehouse,
+            tuple(sorted({recast.owner, recast.warehouse})),
         ),
-        (
-            LotRecastLeg(recast.owner, recast.warehouse, lots, recast.children),
-            recast.owner,
-        ),
+        (LotRecastLeg(recast.owner, recast.warehouse, lots, recast.children), (recast.owner,)),
         secret_holder=recast.owner,
         deadline_unix_ms=deadline_unix_ms,
         random_bytes=random_bytes,

@@ -1,8 +1,8 @@
 """Holds: overlays that forbid new moves of a subject. Not balances and not states.
 
 A hold names a subject (a party, a receipt or a lot) that need not exist yet, and is keyed by
-(authority, case): lifting one lifts no other. Everything made later from a held receipt carries its
-hold, because rules ask for the holds of a subject *and* of the receipt it came from.
+(authority, case): lifting one lifts no other. Everything made from a held receipt or lot, be it
+before or later, carries its hold: rules ask for the holds of a subject *and* of all it came from.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ __all__ = [
     "Holds",
     "apply_notice",
     "check_free",
-    "has_hold",
-    "has_room",
     "holds_of",
 ]
 
@@ -104,19 +102,6 @@ def check_free(state: Reader, kind: str, subject_id: str) -> None:
         )
 
 
-def has_hold(state: Reader, kind: str, subject_id: str, hold: Hold) -> bool:
-    """Whether a subject carries the hold of this authority and case."""
-    return any(_key(one) == _key(hold) for one in holds_of(state, kind, subject_id))
-
-
-def has_room(state: Reader, notice: HoldNotice) -> bool:
-    """Whether the subject can carry the hold that a notice places, or carries it already."""
-    kind, subject_id, hold = notice.subject_kind, notice.subject_id, notice.hold
-    own = sum(one.authority == hold.authority for one in holds_of(state, kind, subject_id))
-    # nobody's holds keep another's out
-    return own < HOLDS_MAX or has_hold(state, kind, subject_id, hold)
-
-
 def check_notice(state: Reader, notice: HoldNotice) -> None:
     """Refuse a notice of an unknown kind, one that lifts no hold, or one that exceeds a limit."""
     if notice.subject_kind not in SUBJECT_KINDS:
@@ -125,9 +110,11 @@ def check_notice(state: Reader, notice: HoldNotice) -> None:
     if any(len(text) > TEXT_CHARACTERS_MAX for text in texts) or not notice.hold.case_id:
         raise Refused(CommonReason.INVALID_ARGUMENT, "a hold has a case number; texts are short")
     check_identifier(notice.subject_id, "subject id", long=True)  # it becomes a key of the state
-    if notice.placed and not has_room(state, notice):
+    holds = holds_of(state, notice.subject_kind, notice.subject_id)
+    known = any(_key(hold) == _key(notice.hold) for hold in holds)
+    own = sum(hold.authority == notice.hold.authority for hold in holds)  # no other's count
+    if notice.placed and not known and own >= HOLDS_MAX:
         raise Refused(CommonReason.INVALID_ARGUMENT, "the subject carries too many holds")
-    known = has_hold(state, notice.subject_kind, notice.subject_id, notice.hold)
     stands = HoldState.HELD if known else HoldState.FREE
     if (stands, "place" if notice.placed else "lift") not in TRANSITIONS:
         raise Refused(

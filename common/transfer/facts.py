@@ -17,6 +17,7 @@ class ReceiptFacts(Canonical, frozen=True):
 
     receipt_id: str
     owner: str
+    lot_id: str
     warehouse: str
     goods_code: str
     quantity: int

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from assetchain.client import AssetClient
+from assetchain.contracts.lots.keys import LOT
+from bizchain.client import BusinessClient
 from common.deadline import UNIX_MS_MAX
 from common.ledger.holds import SUBJECT_KINDS
 from common.ledger.identity import Party, RoleGrant, User
@@ -124,19 +127,46 @@ async def lift(session: Session, kind: Kind, subject: SubjectId, case: Case) -> 
 
 
 async def show_holds(session: Session, kind: Kind, subject: SubjectId) -> None:
-    """Show the holds on a subject, proven. None is no error."""
-    found = await (await session.books()).holds(kind, subject)
-    holds = found.value.holds if found.value else ()
-    records = [
-        {
-            "authority": hold.authority,
-            "case": hold.case_id,
-            "ground": hold.ground,
-            "since": clock_of(hold.since_unix_ms),
-        }
-        for hold in holds
-    ]
-    print_records(records, session.output, columns=("authority", "case", "ground", "since"))
+    """Show the holds on a subject and on all it was made of, proven. None is no error."""
+    books = await session.books()
+    records = []
+    for named in await _subjects(session, kind, subject):
+        found = await books.holds(*named)
+        records += [
+            {
+                "on": " ".join(named),
+                "authority": hold.authority,
+                "case": hold.case_id,
+                "ground": hold.ground,
+                "since": clock_of(hold.since_unix_ms),
+            }
+            for hold in (found.value.holds if found.value else ())
+        ]
+    columns = ("on", "authority", "case", "ground", "since")
+    print_records(records, session.output, columns=columns)
+
+
+async def _subjects(session: Session, kind: str, subject: str) -> list[tuple[str, str]]:
+    """A subject, and whatever a hold on which holds it: a lot's receipt, and what made them."""
+    if kind == "receipt":
+        return [(kind, name) for name in await _made_of(await session.books(), subject)]
+    if kind != "lot":
+        return [(kind, subject)]
+    assets, found = await session.assets(), []
+    for name in await _made_of(assets, subject):
+        found.append((kind, name))
+        lot = (await assets.ledger.get(LOT, LOT.key(name))).value
+        found += [("receipt", lot.receipt_id)] if lot else []
+    return found
+
+
+async def _made_of(client: AssetClient | BusinessClient, name: str) -> list[str]:
+    """A lot or receipt, and all that it was made of, proven."""
+    names = [name]
+    for one in names:  # it grows while it is walked
+        lineage = (await client.lineage(one)).value
+        names += [parent for parent in lineage.parents if parent not in names] if lineage else []
+    return names
 
 
 def _user(session: Session, party: str, text: str) -> User:

@@ -89,6 +89,7 @@ def test_the_command_line_does_the_work_of_a_day(shell: Shell, tmp_path: Path) -
     money_and_title_change_hands(shell, tmp_path)
     a_kept_secret_commits_and_a_decline_ends(shell, tmp_path)
     a_hold_forbids_new_moves(shell)
+    a_hold_holds_what_was_made_of_it(shell)
     documents_are_sealed(shell, tmp_path)
     proofs_hold_offline(shell, tmp_path)
     blocks_and_transactions_are_shown(shell)
@@ -247,6 +248,18 @@ def a_hold_forbids_new_moves(shell: Shell) -> None:
     shell.run("hold lift party buyer-1 --case c-7 --as regulator/officer")
     shell.run("cash pay seller-1 1.00 CNY --as buyer-1/clerk")
     assert shell.read("hold show party buyer-1") == []
+
+
+def a_hold_holds_what_was_made_of_it(shell: Shell) -> None:
+    split = "transfer start split lot-2 TNE coil-9:lot-9:0.5 --as seller-1/clerk"
+    assert "--consent store-1/USER" in shell.run(split, 2).stderr
+    assert shell.read(f"{split} --consent store-1/clerk")["outcome"] == "COMMIT"
+    shell.run("hold place receipt coil-1 --case c-8 --ground theft --as regulator/officer")
+    for subject in ("lot lot-9", "receipt coil-9"):
+        [shown] = shell.read(f"hold show {subject}")
+        assert (shown["on"], shown["case"]) == ("receipt coil-1", "c-8")
+    shell.run("hold lift receipt coil-1 --case c-8 --as regulator/officer")
+    assert shell.read("hold show lot lot-9") == []
 
 
 def documents_are_sealed(shell: Shell, folder: Path) -> None:

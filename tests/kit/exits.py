@@ -38,6 +38,7 @@ from tests.kit.pair import DEADLINE_MS, Pair
 
 DAY_MS = 24 * 3_600_000
 REQUEST_MS = 7 * DAY_MS
+PARENT = ("receipt-alice", "lot-alice")
 
 
 def ask(pair: Pair, receipt_id: str, by: str, within: int = REQUEST_MS) -> Reason | None:
@@ -98,6 +99,26 @@ def recast(
     )
 
 
+def split(pair: Pair, *quantities: int, parent: tuple[str, str] = PARENT, **changed: Any) -> Any:
+    """Children part-1, part-2, ... of alice's lot."""
+    children = [part(f"part-{number}", units) for number, units in enumerate(quantities, 1)]
+    return recast(pair, changed.pop("owner", "alice"), [parent], children, **changed)
+
+
+def decided(pair: Pair, deal: Agreement) -> Reason | None:
+    assert pair.reserve(deal) is None
+    pair.carry()
+    return pair.decide(deal)
+
+
+def issued(pair: Pair, name: str, quantity: int = 500) -> tuple[str, str]:
+    """One more lot of alice's, on a receipt of its own."""
+    pair.receipt(f"receipt-{name}", "alice", quantity)
+    pair.carry()
+    pair.complete(pair.issue(f"receipt-{name}", f"lot-{name}"))
+    return f"receipt-{name}", f"lot-{name}"
+
+
 def charge_for_storage(pair: Pair, basis_points_per_day: int = 1) -> None:
     """Vote a schedule by which a day in store costs something; it begins in the next block."""
     schedule = FeeSchedule(FEE_SCHEDULE_FORMAT, cast.FEE_BASIS_POINTS, basis_points_per_day)
@@ -129,15 +150,9 @@ ROLES_NEEDED = dict.fromkeys(("approve_exit", "reject_exit"), frozenset({"admini
 # --- a way to each reason -----------------------------------------------------------------------
 
 
-def _decided(pair: Pair, deal: Agreement) -> Reason | None:
-    assert pair.reserve(deal) is None
-    pair.carry()
-    return pair.decide(deal)
-
-
 def _leaving(pair: Pair, **changed: Any) -> Reason | None:
     pair.carry()
-    return _decided(pair, leave(pair, "receipt-alice", "lot-alice", "alice", **changed))
+    return decided(pair, leave(pair, "receipt-alice", "lot-alice", "alice", **changed))
 
 
 def _approved(pair: Pair, **changed: Any) -> Reason | None:
@@ -172,7 +187,7 @@ def _not_valued(pair: Pair) -> Reason | None:
     charge_for_storage(pair)
     approved_exit(pair, "receipt-alice", "alice")
     pair.carry()
-    return _decided(pair, free)
+    return decided(pair, free)
 
 
 def _impaired(pair: Pair) -> Reason | None:
@@ -193,17 +208,17 @@ def _not_alike(pair: Pair) -> Reason | None:
 
 
 def _too_deep(pair: Pair) -> Reason | None:
-    deepest = Lineage(("receipt-first",), DEPTH_MAX, bytes(32))
+    deepest = Lineage(("receipt-first",), DEPTH_MAX, DEPTH_MAX, bytes(32))
     pair.business.ledger.state.put(LINEAGE, LINEAGE.key("receipt-alice"), deepest)
     pair.business.block()
     return pair.reserve(_split(pair))
 
 
 def _lot_too_deep(pair: Pair) -> Reason | None:
-    deepest = Lineage(("lot-first",), DEPTH_MAX, bytes(32))
+    deepest = Lineage(("lot-first",), DEPTH_MAX, DEPTH_MAX, bytes(32))
     pair.asset.ledger.state.put(LOT_LINEAGE, LOT_LINEAGE.key("lot-alice"), deepest)
     pair.asset.block()
-    return _decided(pair, _split(pair))
+    return decided(pair, _split(pair))
 
 
 def _lot_impaired(pair: Pair) -> Reason | None:
@@ -211,7 +226,7 @@ def _lot_impaired(pair: Pair) -> Reason | None:
     notice = ImpairmentNotice("receipt-alice", 1, 1, 1, 0, bytes(32), 1)
     pair.asset.ledger.state.put(IMPAIRMENT, IMPAIRMENT.key("receipt-alice"), notice)
     pair.asset.block()
-    return _decided(pair, _split(pair))
+    return decided(pair, _split(pair))
 
 
 REFUSALS: dict[Reason, Callable[[Pair], Reason | None]] = {

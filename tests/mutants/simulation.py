@@ -181,11 +181,10 @@ def decide_again(patch: Patch) -> None:
 def keep_the_escrow(patch: Patch) -> None:
     """Units are handed on and stay in escrow as well."""
 
-    def unreserve(context: Any, transfer_id: bytes, leg: Any) -> None:
-        key = holdings._encumbrance_key(transfer_id, leg)
-        context.state.delete(ENCUMBRANCE, key)
+    def release(context: Any, transfer_id: bytes, owner: str, lot_id: str, _: int) -> None:
+        context.state.delete(ENCUMBRANCE, ENCUMBRANCE.key(owner, lot_id, transfer_id.hex()))
 
-    patch.setattr(holdings, "_unreserve", unreserve)
+    patch.setattr(holdings, "release_units", release)
 
 
 def believe_a_node(patch: Patch) -> None:

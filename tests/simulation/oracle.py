@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from assetchain.contracts.exits.types import BurnLeg
 from assetchain.contracts.holdings.types import TitleLeg
+from assetchain.contracts.lineage.keys import LINEAGE as LOT_LINEAGE
 from assetchain.contracts.lineage.types import LotRecastLeg
 from assetchain.contracts.lots.types import MintLeg
 from bizchain.contracts.cash.types import CashLeg, JournalEntry
 from bizchain.contracts.exits.types import ExitLeg
+from bizchain.contracts.lineage.keys import LINEAGE
 from bizchain.contracts.lineage.types import RecastLeg
 from bizchain.contracts.receipts.types import ReceiptLeg
 from common.deadline import expired
@@ -212,7 +214,7 @@ class Oracle:
         row = record_of(state, record.transfer_id)
         assert row is not None, "it was just written"
         leg, _ = place.cluster.chain.legs[record.flow].read(row.leg)
-        for kind, subject in _subjects(leg):
+        for kind, subject in _with_ancestors(state, place.cluster.chain.name, _subjects(leg)):
             for hold in holds_of(state, kind, subject):
                 before = hold.since_unix_ms < header.time_unix_ms
                 self.require(not before, f"transfer {name} moves {kind} {subject}, which is held")
@@ -386,3 +388,15 @@ def _subjects(leg: Canonical) -> list[tuple[str, str]]:
             parties = [("party", leg.owner), ("party", leg.warehouse)]
             return [*parties, *(("receipt", one) for one in leg.parents)]
     raise AssertionError(f"a leg of a new kind: {type(leg).__name__}")
+
+
+def _with_ancestors(
+    state: Reader, chain: str, subjects: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Subjects, and whatever those of them that this chain splits and merges were made of."""
+    kind, table = ("lot", LOT_LINEAGE) if chain == "assetchain" else ("receipt", LINEAGE)
+    found = list(subjects)
+    for subject in found:  # it grows while it is walked
+        row = state.get(table, table.key(subject[1])) if subject[0] == kind else None
+        found += [(kind, parent) for parent in row.parents] if row else []
+    return found

@@ -173,4 +173,4 @@ def test_the_books_decide_an_exit_and_follow_a_split() -> None:
     split = agree_on_recast(PAIR, recast, deadline_unix_ms=9, random_bytes=bytes)
     chains = (split.terms.follower_chain, split.terms.decider_chain)
     assert chains == (PAIR.business, PAIR.asset)
-    assert (split.follower.owners, split.decider.owners) == (("store",), ("zoe",))
+    assert (split.follower.owners, split.decider.owners) == (("store", "zoe"), ("zoe",))

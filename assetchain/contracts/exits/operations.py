@@ -8,11 +8,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from assetchain.contracts.exits.types import BurnLeg
-from assetchain.contracts.holdings.operations import credit_units, release_units, reserve_units
+from assetchain.contracts.holdings.operations import release_units, reserve_units, return_units
 from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.lots.keys import LOT, ROOT
-from assetchain.contracts.lots.queries import active_lot, check_lot_free, left_of, lot_of
-from assetchain.contracts.lots.types import Lot, LotState
+from assetchain.contracts.lots.queries import (
+    active_lot,
+    check_lot_free,
+    known_lot,
+    left_of,
+    stepped,
+)
 from assetchain.reasons import AssetReason
 from common.encoding import encode
 from common.errors import Refused
@@ -20,7 +25,6 @@ from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.transfer.facts import BurnFacts
 from common.transfer.machine import Role
-from common.transfer.pots import credit_or_pot
 
 __all__ = ["LEGS", "OPERATIONS"]
 
@@ -39,13 +43,13 @@ def check_leg(context: Context, leg: BurnLeg, _: bytes) -> None:
 
 def check_leg_unheld(context: Context, leg: BurnLeg) -> None:
     """No hold lies on the lot, its receipt or the holder."""
-    check_lot_free(context.state, _known(context, leg.lot_id))
+    check_lot_free(context.state, known_lot(context.state, leg.lot_id))
     check_free(context.state, "party", leg.holder)
 
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: BurnLeg) -> bytes:
     """Lock the units, and publish what the books must agree with."""
-    lot = _known(context, leg.lot_id)
+    lot = known_lot(context.state, leg.lot_id)
     reserve_units(context, transfer_id, leg.holder, leg.lot_id, leg.quantity)
     return encode(BurnFacts(lot.lot_id, lot.receipt_id, leg.holder, leg.quantity, lot.unit))
 
@@ -53,8 +57,8 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: BurnLeg) -> bytes:
 def settle_leg(context: Context, transfer_id: bytes, leg: BurnLeg) -> None:
     """The units are no more, and the lot is at its end. Its name is never given again."""
     release_units(context, transfer_id, leg.holder, leg.lot_id, leg.quantity)
-    lot = _known(context, leg.lot_id)
-    burned = replace(lot, state=LotState.BURNED.value, burned=lot.burned + leg.quantity)
+    lot = known_lot(context.state, leg.lot_id)
+    burned = replace(lot, state=stepped(lot.state, "burn"), burned=lot.burned + leg.quantity)
     context.state.put(LOT, LOT.key(leg.lot_id), burned)
     context.state.delete(ROOT, ROOT.key(lot.receipt_id))
     context.emit("lot", leg.lot_id, burned)
@@ -62,14 +66,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: BurnLeg) -> None:
 
 def release_leg(context: Context, transfer_id: bytes, leg: BurnLeg) -> None:
     """The units are the holder's to use again."""
-    release_units(context, transfer_id, leg.holder, leg.lot_id, leg.quantity)
-    credit_or_pot(context, transfer_id, leg.holder, leg.lot_id, leg.quantity, credit_units)
-
-
-def _known(context: Context, lot_id: str) -> Lot:
-    lot = lot_of(context.state, lot_id)
-    assert lot is not None, "a lot that is burned was found before"
-    return lot
+    return_units(context, transfer_id, leg.holder, leg.lot_id, leg.quantity)
 
 
 OPERATIONS: Mapping[str, Rule[Any, Any]] = {}

@@ -8,8 +8,8 @@ from typing import Any
 from assetchain.contracts.holdings.keys import ENCUMBRANCE, HOLDING
 from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.holdings.types import Encumbrance, Holding, TitleLeg, TitleMove
-from assetchain.contracts.lots.queries import check_lot_free, lot_of
-from assetchain.contracts.lots.types import Lot, LotState
+from assetchain.contracts.lots.queries import active_lot, check_lot_free, known_lot
+from assetchain.contracts.lots.types import Lot
 from assetchain.reasons import AssetReason
 from assetchain.v1 import operation_pb2 as pb
 from common.amount import AMOUNT_MAX, check_amount
@@ -32,6 +32,7 @@ __all__ = [
     "pay_out_pot",
     "release_units",
     "reserve_units",
+    "return_units",
 ]
 
 REFERENCE_CHARACTERS_MAX = 140
@@ -85,15 +86,13 @@ def check_leg_unheld(context: Context, leg: TitleLeg) -> None:
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> bytes:
     """Move the units to escrow, and record why they are not free."""
-    _add(context, leg.seller, leg.lot_id, free=-leg.quantity, reserved=leg.quantity)
-    encumbrance = Encumbrance("transfer", leg.buyer, leg.quantity, 0, RELEASE_BY_RECORD)
-    context.state.put(ENCUMBRANCE, _encumbrance_key(transfer_id, leg), encumbrance)
+    reserve_units(context, transfer_id, leg.seller, leg.lot_id, leg.quantity, leg.buyer)
     return b""
 
 
 def settle_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
     """Title goes to the buyer. Holds do not stop it: the goods arrive held."""
-    _unreserve(context, transfer_id, leg)
+    release_units(context, transfer_id, leg.seller, leg.lot_id, leg.quantity)
     credit_or_pot(context, transfer_id, leg.buyer, leg.lot_id, leg.quantity, credit_units)
     move = TitleMove(leg.lot_id, leg.seller, leg.buyer, leg.quantity, transfer_id.hex())
     context.emit("title", leg.lot_id, move)
@@ -101,8 +100,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
 
 def release_leg(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
     """The units are the seller's to use again."""
-    _unreserve(context, transfer_id, leg)
-    credit_or_pot(context, transfer_id, leg.seller, leg.lot_id, leg.quantity, credit_units)
+    return_units(context, transfer_id, leg.seller, leg.lot_id, leg.quantity)
 
 
 def order_units(context: Context, party: str, lot_id: str, quantity: int) -> None:
@@ -116,11 +114,16 @@ def credit_units(context: Context, party: str, lot_id: str, quantity: int) -> No
 
 
 def reserve_units(
-    context: Context, transfer_id: bytes, owner: str, lot_id: str, quantity: int
+    context: Context,
+    transfer_id: bytes,
+    owner: str,
+    lot_id: str,
+    quantity: int,
+    beneficiary: str = "",
 ) -> None:
-    """Move an owner's free units to escrow, for a transfer that gives them to nobody."""
+    """Move an owner's free units to escrow: for a beneficiary, or to be burned."""
     _add(context, owner, lot_id, free=-quantity, reserved=quantity)
-    encumbrance = Encumbrance("transfer", "", quantity, 0, RELEASE_BY_RECORD)
+    encumbrance = Encumbrance("transfer", beneficiary, quantity, 0, RELEASE_BY_RECORD)
     key = ENCUMBRANCE.key(owner, lot_id, transfer_id.hex())
     context.state.put(ENCUMBRANCE, key, encumbrance)
 
@@ -131,6 +134,14 @@ def release_units(
     """Take units out of escrow. They are burned, or whoever asks credits them to somebody."""
     _add(context, owner, lot_id, reserved=-quantity)
     context.state.delete(ENCUMBRANCE, ENCUMBRANCE.key(owner, lot_id, transfer_id.hex()))
+
+
+def return_units(
+    context: Context, transfer_id: bytes, owner: str, lot_id: str, quantity: int
+) -> None:
+    """Give units in escrow back to their owner, or to its pot."""
+    release_units(context, transfer_id, owner, lot_id, quantity)
+    credit_or_pot(context, transfer_id, owner, lot_id, quantity, credit_units)
 
 
 def pay_out_pot(context: Context, _: bytes, party: str, lot_id: str, quantity: int) -> None:
@@ -153,11 +164,7 @@ def check_units_free(context: Context, lot_id: str, giver: str, quantity: int) -
     if quantity <= 0:
         raise Refused(CommonReason.AMOUNT_OUT_OF_RANGE, "a move is of more than nothing")
     check_amount(quantity, "quantity")
-    lot = lot_of(context.state, lot_id)
-    if lot is None:
-        raise Refused(CommonReason.NOT_FOUND, f"there is no lot {lot_id}")
-    if lot.state != LotState.ACTIVE:
-        raise Refused(AssetReason.LOT_NOT_ACTIVE, f"lot {lot_id} is {lot.state}")
+    lot = active_lot(context.state, lot_id)
     free = holding_of(context.state, giver, lot_id).free
     if free < quantity:
         raise Refused(
@@ -168,9 +175,7 @@ def check_units_free(context: Context, lot_id: str, giver: str, quantity: int) -
 
 
 def _check_unheld(context: Context, lot_id: str, *parties: str) -> None:
-    lot = lot_of(context.state, lot_id)
-    assert lot is not None, "a lot that is moved was found before"
-    check_lot_free(context.state, lot)
+    check_lot_free(context.state, known_lot(context.state, lot_id))
     for party in parties:
         check_free(context.state, "party", party)
 
@@ -195,15 +200,6 @@ def _add(
     assert 0 <= after.on_order <= AMOUNT_MAX, "a listing covers what is taken off it"
     assert 0 <= after.reserved <= AMOUNT_MAX, "escrow covers what leaves it"
     context.state.put(HOLDING, HOLDING.key(party, lot_id), after)
-
-
-def _unreserve(context: Context, transfer_id: bytes, leg: TitleLeg) -> None:
-    _add(context, leg.seller, leg.lot_id, reserved=-leg.quantity)
-    context.state.delete(ENCUMBRANCE, _encumbrance_key(transfer_id, leg))
-
-
-def _encumbrance_key(transfer_id: bytes, leg: TitleLeg) -> bytes:
-    return ENCUMBRANCE.key(leg.seller, leg.lot_id, transfer_id.hex())
 
 
 OPERATIONS: Mapping[str, Rule[Any, Any]] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from assetchain.contracts.lineage.keys import LINEAGE
-from assetchain.contracts.lineage.queries import depth_of
+from assetchain.contracts.lineage.queries import lineage_of
 from assetchain.contracts.lineage.types import LotRecastLeg
 from assetchain.contracts.lots.keys import LOT
 from assetchain.contracts.lots.queries import lot_of
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
-from common.ledger.lineage import DEPTH_MAX
+from common.ledger.lineage import ANCESTORS_MAX, DEPTH_MAX, descent
 from common.ledger.state import Reader
 from common.transfer.machine import TransferState, record_of
 
@@ -31,12 +31,12 @@ def lineage_is_of_transfers(state: Reader) -> Sequence[Violation]:
             continue
         leg = decode(LotRecastLeg, row.leg)
         named = [one.quantity for one in leg.children if one.lot_id == lot.lot_id]
-        depth = 1 + max(depth_of(state, parent) for parent in leg.parents)
+        rows = [lineage_of(state, parent) for parent in leg.parents]
         if (
-            lineage is None
-            or (lineage.parents, lineage.transfer_id) != (leg.parents, lot.transfer_id)
-            or (lineage.depth, [lot.minted]) != (depth, named)
-            or depth > DEPTH_MAX
+            lineage != descent(leg.parents, rows, lot.transfer_id)
+            or [lot.minted] != named
+            or lineage.depth > DEPTH_MAX
+            or lineage.ancestors > ANCESTORS_MAX
             or any(lot_of(state, parent) is None for parent in leg.parents)
         ):
             broken.append(Violation("B4", f"lot {lot.lot_id} is not what its transfer made"))

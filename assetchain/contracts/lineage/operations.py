@@ -7,10 +7,15 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from assetchain.contracts.holdings.operations import credit_units, release_units, reserve_units
+from assetchain.contracts.holdings.operations import (
+    credit_units,
+    release_units,
+    reserve_units,
+    return_units,
+)
 from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.lineage.keys import LINEAGE
-from assetchain.contracts.lineage.queries import depth_of
+from assetchain.contracts.lineage.queries import lineage_of
 from assetchain.contracts.lineage.types import LotRecastLeg
 from assetchain.contracts.lots.keys import BACKING, LOT, ROOT
 from assetchain.contracts.lots.queries import (
@@ -18,18 +23,20 @@ from assetchain.contracts.lots.queries import (
     backing_of,
     check_lot_free,
     impairment_of,
+    known_lot,
     left_of,
     live_lot_of,
     lot_of,
+    stepped,
 )
-from assetchain.contracts.lots.types import Lot, LotState, Root
+from assetchain.contracts.lots.types import NO_LOT, Lot, Root
 from assetchain.reasons import AssetReason
 from common.encoding import decode
 from common.errors import Refused
 from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party
-from common.ledger.lineage import DEPTH_MAX, Lineage, check_shape, sum_of
+from common.ledger.lineage import Lineage, check_bounds, check_shape, descent, sum_of
 from common.transfer.facts import RecastFacts
 from common.transfer.machine import Role
 from common.transfer.pots import credit_or_pot
@@ -59,8 +66,7 @@ def check_leg(context: Context, leg: LotRecastLeg, facts: bytes) -> None:
                 AssetReason.INSUFFICIENT_UNITS,
                 f"{leg.owner} has {free} {lot.unit} of {lot.lot_id} free, {quantity} needed",
             )
-    if _depth(context, leg) > DEPTH_MAX:
-        raise Refused(AssetReason.TOO_DEEP, f"at most {DEPTH_MAX} splits and merges in a row")
+    check_bounds(_descent(context, leg, b""), AssetReason.TOO_DEEP)
     for child in leg.children:
         if lot_of(context.state, child.lot_id) is not None:
             raise Refused(AssetReason.LOT_EXISTS, f"there is a lot {child.lot_id}")
@@ -84,7 +90,7 @@ def _check_facts(leg: LotRecastLeg, lots: list[Lot], proven: RecastFacts) -> Non
 def check_leg_unheld(context: Context, leg: LotRecastLeg) -> None:
     """No hold lies on a parent, its receipt, the owner, the warehouse, or the name of a child."""
     for lot_id in leg.parents:
-        check_lot_free(context.state, _known(context, lot_id))
+        check_lot_free(context.state, known_lot(context.state, lot_id))
     for child in leg.children:
         check_free(context.state, "lot", child.lot_id)
         check_free(context.state, "receipt", child.receipt_id)
@@ -96,12 +102,12 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> byte
     """Lock the owner's units; pending lots take the children's names."""
     for lot, quantity in _taken(context, leg):
         reserve_units(context, transfer_id, leg.owner, lot.lot_id, quantity)
-    parent = _known(context, leg.parents[0])
+    parent = known_lot(context.state, leg.parents[0])
     for child in leg.children:
         pending = replace(
             parent,
             lot_id=child.lot_id,
-            state=LotState.PENDING.value,
+            state=stepped(NO_LOT, "reserve"),
             receipt_id=child.receipt_id,
             minted=0,
             burned=0,
@@ -114,11 +120,11 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> byte
 
 def settle_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> None:
     """The parents' units are burned, and the owner has as many of the children."""
-    lineage = Lineage(leg.parents, _depth(context, leg), transfer_id)
+    lineage = _descent(context, leg, transfer_id)
     for lot, quantity in _taken(context, leg):
         release_units(context, transfer_id, leg.owner, lot.lot_id, quantity)
         is_whole = quantity == left_of(lot)
-        state = LotState.BURNED.value if is_whole else lot.state
+        state = stepped(lot.state, "burn") if is_whole else lot.state
         _keep(context, replace(lot, state=state, burned=lot.burned + quantity))
         if is_whole:
             context.state.delete(ROOT, ROOT.key(lot.receipt_id))
@@ -126,8 +132,10 @@ def settle_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> None:
     for child in leg.children:
         if backing is not None:
             context.state.put(BACKING, BACKING.key(child.lot_id), backing)
-        pending = _known(context, child.lot_id)
-        _keep(context, replace(pending, state=LotState.ACTIVE.value, minted=child.quantity))
+        pending = known_lot(context.state, child.lot_id)
+        _keep(
+            context, replace(pending, state=stepped(pending.state, "commit"), minted=child.quantity)
+        )
         context.state.put(LINEAGE, LINEAGE.key(child.lot_id), lineage)
         credit_or_pot(context, transfer_id, leg.owner, child.lot_id, child.quantity, credit_units)
 
@@ -135,8 +143,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> None:
 def release_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> None:
     """The children never were, and the units are the owner's to use again."""
     for lot, quantity in _taken(context, leg):
-        release_units(context, transfer_id, leg.owner, lot.lot_id, quantity)
-        credit_or_pot(context, transfer_id, leg.owner, lot.lot_id, quantity, credit_units)
+        return_units(context, transfer_id, leg.owner, lot.lot_id, quantity)
     for child in leg.children:
         context.state.delete(LOT, LOT.key(child.lot_id))
         context.state.delete(ROOT, ROOT.key(child.receipt_id))
@@ -147,25 +154,20 @@ def release_leg(context: Context, transfer_id: bytes, leg: LotRecastLeg) -> None
 
 def _taken(context: Context, leg: LotRecastLeg) -> list[Taken]:
     """A split takes what its children are for; a merge all that is left of each parent."""
-    lots = [_known(context, lot_id) for lot_id in leg.parents]
+    lots = [known_lot(context.state, lot_id) for lot_id in leg.parents]
     if len(lots) == 1:
         return [Taken(lots[0], sum_of(leg.children))]
     return [Taken(lot, left_of(lot)) for lot in lots]
 
 
-def _depth(context: Context, leg: LotRecastLeg) -> int:
-    return 1 + max(depth_of(context.state, lot_id) for lot_id in leg.parents)
+def _descent(context: Context, leg: LotRecastLeg, transfer_id: bytes) -> Lineage:
+    rows = [lineage_of(context.state, lot_id) for lot_id in leg.parents]
+    return descent(leg.parents, rows, transfer_id)
 
 
 def _keep(context: Context, lot: Lot) -> None:
     context.state.put(LOT, LOT.key(lot.lot_id), lot)
     context.emit("lot", lot.lot_id, lot)
-
-
-def _known(context: Context, lot_id: str) -> Lot:
-    lot = lot_of(context.state, lot_id)
-    assert lot is not None, "a lot that is recast was found before"
-    return lot
 
 
 OPERATIONS: Mapping[str, Rule[Any, Any]] = {}

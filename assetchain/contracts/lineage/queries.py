@@ -6,15 +6,9 @@ from assetchain.contracts.lineage.keys import LINEAGE
 from common.ledger.lineage import Lineage
 from common.ledger.state import Reader
 
-__all__ = ["depth_of", "lineage_of"]
+__all__ = ["lineage_of"]
 
 
 def lineage_of(state: Reader, lot_id: str) -> Lineage | None:
     """What a lot was made of, or None where it was minted on an issued receipt."""
     return state.get(LINEAGE, LINEAGE.key(lot_id))
-
-
-def depth_of(state: Reader, lot_id: str) -> int:
-    """How many splits and merges lie between a lot and what was issued."""
-    row = lineage_of(state, lot_id)
-    return 0 if row is None else row.depth

@@ -14,14 +14,15 @@ from assetchain.contracts.holdings.operations import credit_units
 from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT, ROOT, VALUATION
 from assetchain.contracts.lots.queries import (
     impairment_of,
+    known_lot,
     left_of,
     live_lot_of,
     lot_of,
+    stepped,
     valuation_of,
 )
 from assetchain.contracts.lots.types import (
     NO_LOT,
-    TRANSITIONS,
     Backing,
     Lot,
     LotState,
@@ -47,10 +48,11 @@ def check_leg(context: Context, leg: MintLeg, facts: bytes) -> None:
     """A new lot that agrees with the proven receipt."""
     check_identifier(leg.lot_id, "lot id", long=True)
     proven = decode(ReceiptFacts, facts)
-    named = (leg.receipt_id, leg.owner, leg.goods_code, leg.quantity, leg.unit)
+    named = (leg.receipt_id, leg.owner, leg.lot_id, leg.goods_code, leg.quantity, leg.unit)
     if named != (
         proven.receipt_id,
         proven.owner,
+        proven.lot_id,
         proven.goods_code,
         proven.quantity,
         proven.unit,
@@ -99,7 +101,7 @@ def keep_backing(context: Context, leg: MintLeg, facts: bytes) -> None:
 
 def settle_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> None:
     """The lot is active and its units are the owner's."""
-    lot = _pending(context, leg)
+    lot = known_lot(context.state, leg.lot_id)
     active = replace(lot, state=stepped(lot.state, "commit"), minted=leg.quantity)
     context.state.put(LOT, LOT.key(leg.lot_id), active)
     context.emit("lot", leg.lot_id, active)
@@ -108,7 +110,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: MintLeg) -> None:
 
 def release_leg(context: Context, _: bytes, leg: MintLeg) -> None:
     """The lot never was."""
-    lot = _pending(context, leg)
+    lot = known_lot(context.state, leg.lot_id)
     assert stepped(lot.state, "abort") == NO_LOT, "what is aborted leaves no lot"
     context.state.delete(LOT, LOT.key(leg.lot_id))
     context.state.delete(ROOT, ROOT.key(leg.receipt_id))
@@ -131,11 +133,6 @@ def apply_impairment_message(context: Context, notice: ImpairmentNotice) -> None
     context.emit("impairment", notice.receipt_id, notice)
 
 
-def stepped(state: str, what: str) -> str:
-    """Where a step leads: what is no row of the table cannot happen."""
-    return str(TRANSITIONS[state, what])
-
-
 def check_valuation_message(context: Context, notice: ValuationNotice) -> None:
     """A valuation follows the one before; there need not be a lot yet."""
     check_valuation(notice, valuation_of(context.state, notice.receipt_id))
@@ -145,13 +142,6 @@ def apply_valuation_message(context: Context, notice: ValuationNotice) -> None:
     """Keep what the goods are worth, in place of the one before."""
     context.state.put(VALUATION, VALUATION.key(notice.receipt_id), notice)
     context.emit("valuation", notice.receipt_id, notice)
-
-
-def _pending(context: Context, leg: MintLeg) -> Lot:
-    lot = lot_of(context.state, leg.lot_id)
-    assert lot is not None, "a reserved mint has its pending lot"
-    assert lot.state == LotState.PENDING, "a reserved mint has its pending lot"
-    return lot
 
 
 OPERATIONS: Mapping[str, Rule[Any, Any]] = {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from assetchain.contracts.lineage.keys import LINEAGE
 from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT, ROOT, VALUATION
-from assetchain.contracts.lots.types import Backing, Lot, LotState
+from assetchain.contracts.lots.types import TRANSITIONS, Backing, Lot, LotState
 from assetchain.reasons import AssetReason
 from common.errors import CommonReason, Refused
 from common.ledger.holds import check_free
 from common.ledger.impairment import ImpairmentNotice
+from common.ledger.lineage import ancestors_of
 from common.ledger.state import Reader
 from common.ledger.valuation import ValuationNotice
 
@@ -16,9 +18,11 @@ __all__ = [
     "backing_of",
     "check_lot_free",
     "impairment_of",
+    "known_lot",
     "left_of",
     "live_lot_of",
     "lot_of",
+    "stepped",
     "valuation_of",
 ]
 
@@ -43,6 +47,18 @@ def active_lot(state: Reader, lot_id: str) -> Lot:
     return lot
 
 
+def known_lot(state: Reader, lot_id: str) -> Lot:
+    """The lot of a leg that was checked: it is there."""
+    lot = lot_of(state, lot_id)
+    assert lot is not None, "a checked leg names lots that are there"
+    return lot
+
+
+def stepped(state: str, what: str) -> str:
+    """Where a step of a checked leg leads: what is no row of the table cannot happen."""
+    return str(TRANSITIONS[state, what])
+
+
 def left_of(lot: Lot) -> int:
     """How many units of a lot there are: what was minted and not burned."""
     return lot.minted - lot.burned
@@ -65,6 +81,10 @@ def valuation_of(state: Reader, receipt_id: str) -> ValuationNotice | None:
 
 
 def check_lot_free(state: Reader, lot: Lot) -> None:
-    """Raise `Refused(SUBJECT_HELD)` where a hold lies on the lot or on the receipt it came from."""
-    check_free(state, "lot", lot.lot_id)
-    check_free(state, "receipt", lot.receipt_id)
+    """Raise `Refused(SUBJECT_HELD)` where a hold lies on a lot or on the receipt it came from.
+
+    Or on any that it was made of, be it alive or not.
+    """
+    for lot_id in (lot.lot_id, *ancestors_of(state, LINEAGE, lot.lot_id)):
+        check_free(state, "lot", lot_id)
+        check_free(state, "receipt", known_lot(state, lot_id).receipt_id)

@@ -22,7 +22,7 @@ from bizchain.contracts.applications.types import (
     AssetApplication,
 )
 from bizchain.contracts.authority.queries import signer_of
-from bizchain.contracts.receipts.queries import receipt_of
+from bizchain.contracts.receipts.queries import check_goods_free, check_issue_free, receipt_of
 from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from bizchain.contracts.valuations.queries import check_valued, worth_of
 from bizchain.contracts.valuations.types import valuation_hash
@@ -114,7 +114,7 @@ def check_reject_application(context: Context, operation: pb.RejectApplication) 
     if not 0 < len(operation.ground) <= TEXT_CHARACTERS_MAX:
         raise Refused(CommonReason.INVALID_ARGUMENT, "a rejection says why, in short")
     moved = _judged(context, operation.receipt_id, "reject")
-    _check_unreserved(context, operation.receipt_id)
+    check_issue_free(context.state, operation.receipt_id)
     return replace(moved, ground=operation.ground)
 
 
@@ -126,7 +126,7 @@ def check_withdraw_application(
     if not is_named(context.sender, application, ACTORS["withdraw"]):
         raise Refused(BusinessReason.NOT_THE_OWNER, f"{application.applicant} has applied for it")
     moved = _moved(application, "withdraw")
-    _check_unreserved(context, operation.receipt_id)
+    check_issue_free(context.state, operation.receipt_id)
     return moved
 
 
@@ -191,21 +191,12 @@ def _issued(context: Context, receipt_id: str) -> Receipt:
         raise Refused(CommonReason.NOT_FOUND, f"there is no receipt {receipt_id}")
     if receipt.state != ReceiptState.ISSUED:
         raise Refused(BusinessReason.WRONG_STATE, f"{receipt_id} is {receipt.state}")
-    _check_unreserved(context, receipt_id)
+    check_issue_free(context.state, receipt_id)
     return receipt
 
 
-def _check_unreserved(context: Context, receipt_id: str) -> None:
-    receipt = receipt_of(context.state, receipt_id)
-    if receipt is not None and receipt.state == ReceiptState.ISSUED and receipt.transfer_id:
-        raise Refused(
-            BusinessReason.RECEIPT_RESERVED,
-            f"{receipt_id} is reserved by transfer {receipt.transfer_id.hex()}",
-        )
-
-
 def _check_unheld(context: Context, receipt: Receipt) -> None:
-    check_free(context.state, "receipt", receipt.receipt_id)
+    check_goods_free(context.state, receipt.receipt_id)
     check_free(context.state, "party", receipt.owner)
 
 

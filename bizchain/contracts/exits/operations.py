@@ -21,7 +21,12 @@ from bizchain.contracts.exits.types import (
 )
 from bizchain.contracts.logistics.queries import head_of
 from bizchain.contracts.receipts.keys import RECEIPT, RESERVATION
-from bizchain.contracts.receipts.queries import check_unreserved, receipt_of
+from bizchain.contracts.receipts.queries import (
+    check_goods_free,
+    check_unreserved,
+    receipt_of,
+    tokenised_receipt,
+)
 from bizchain.contracts.receipts.types import TRANSITIONS, Receipt, ReceiptState, Reservation
 from bizchain.contracts.valuations.queries import valuation_of
 from bizchain.reasons import BusinessReason
@@ -50,7 +55,7 @@ def check_request_exit(context: Context, operation: pb.RequestExit) -> ExitReque
 
     The books do not know who holds the units: the asset chain proves it when the goods leave.
     """
-    receipt = _tokenised(context, operation.receipt_id)
+    receipt = tokenised_receipt(context.state, operation.receipt_id)
     _check_unheld(context, receipt, context.sender)
     now = context.time_unix_ms
     if not lies_within(REQUEST_MS_MAX, now, operation.until_unix_ms):
@@ -72,7 +77,7 @@ def check_request_exit(context: Context, operation: pb.RequestExit) -> ExitReque
 def check_approve_exit(context: Context, operation: pb.ApproveExit) -> ExitRequest:
     """The request approved by an administrator of another firm, while nothing holds the goods."""
     judged = _judged(context, operation, "approve")
-    receipt = _tokenised(context, operation.receipt_id)
+    receipt = tokenised_receipt(context.state, operation.receipt_id)
     _check_unheld(context, receipt, judged.holder)
     return judged
 
@@ -112,7 +117,7 @@ def _judged(context: Context, operation: pb.ApproveExit | pb.RejectExit, what: s
 
 def check_leg(context: Context, leg: ExitLeg, facts: bytes) -> None:
     """An approved exit of goods nothing reserves, a lot that is proven whole, the scheduled fee."""
-    receipt = _tokenised(context, leg.receipt_id)
+    receipt = tokenised_receipt(context.state, leg.receipt_id)
     request = _asked(context, leg.receipt_id, leg.holder)
     if request.state != ExitState.APPROVED:
         raise Refused(BusinessReason.EXIT_NOT_APPROVED, f"the exit is {request.state}")
@@ -145,13 +150,12 @@ def check_leg_unheld(context: Context, leg: ExitLeg) -> None:
     receipt = receipt_of(context.state, leg.receipt_id)
     assert receipt is not None, "goods that leave were found before"
     _check_unheld(context, receipt, leg.holder)
-    check_free(context.state, "lot", leg.lot_id)
     check_free(context.state, "party", leg.payer)
 
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: ExitLeg) -> bytes:
     """Reserve the receipt and the fee, and keep how the fee was judged."""
-    receipt = _tokenised(context, leg.receipt_id)
+    receipt = tokenised_receipt(context.state, leg.receipt_id)
     due = _due(context, receipt, leg)
     terms = ExitTerms(
         due.schedule_version, context.height, due.value, due.valuation_number, due.since_unix_ms
@@ -207,7 +211,7 @@ def _check_independent(context: Context, leg: ExitLeg, due: StorageFee) -> None:
 
 
 def _check_unheld(context: Context, receipt: Receipt, holder: str) -> None:
-    check_free(context.state, "receipt", receipt.receipt_id)
+    check_goods_free(context.state, receipt.receipt_id)
     check_free(context.state, "party", holder)
     if head_of(context.state, receipt).open_cases:
         raise Refused(BusinessReason.CASE_OPEN, f"a case of {receipt.receipt_id} is open")
@@ -216,16 +220,6 @@ def _check_unheld(context: Context, receipt: Receipt, holder: str) -> None:
 def _check_not_lapsed(context: Context, request: ExitRequest) -> None:
     if expired(context.time_unix_ms, request.until_unix_ms):
         raise Refused(BusinessReason.EXIT_LAPSED, "the request was good until its deadline")
-
-
-def _tokenised(context: Context, receipt_id: str) -> Receipt:
-    receipt = receipt_of(context.state, receipt_id)
-    if receipt is None:
-        raise Refused(CommonReason.NOT_FOUND, f"there is no receipt {receipt_id}")
-    if receipt.state != ReceiptState.TOKENISED:
-        raise Refused(BusinessReason.WRONG_STATE, f"{receipt_id} is {receipt.state}")
-    check_unreserved(context.state, receipt_id)
-    return receipt
 
 
 def _asked(context: Context, receipt_id: str, holder: str) -> ExitRequest:

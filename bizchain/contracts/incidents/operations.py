@@ -23,7 +23,6 @@ from bizchain.contracts.incidents.types import (
     WatchRule,
     case_id_of,
 )
-from bizchain.contracts.lineage.queries import notices_of
 from bizchain.contracts.logistics.keys import HEAD
 from bizchain.contracts.logistics.queries import (
     check_digest,
@@ -238,10 +237,9 @@ def _tell_hold(context: Context, case: Case, *, placed: bool) -> None:
     ground = f"{case.rule}: event {case.event_number}, evidence {case.evidence_hash.hex()}"
     hold = Hold(RULE_AUTHORITY, case.case_id, ground if placed else "", context.time_unix_ms)
     notice = HoldNotice("receipt", case.receipt_id, hold, placed)
-    for one in notices_of(context.state, notice):
-        apply_notice(context.state, one)
-        context.emit("hold", f"receipt/{one.subject_id}", one)
-        context.send("hold", one)
+    apply_notice(context.state, notice)
+    context.emit("hold", f"receipt/{notice.subject_id}", notice)
+    context.send("hold", notice)
 
 
 def _keep_loss(context: Context, loss: Loss) -> None:

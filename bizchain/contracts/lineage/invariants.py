@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
-from bizchain.contracts.lineage.queries import depth_of
+from bizchain.contracts.lineage.queries import lineage_of
 from bizchain.contracts.lineage.types import RecastLeg
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.queries import receipt_of
 from bizchain.contracts.receipts.types import Receipt
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
-from common.ledger.lineage import DEPTH_MAX, Lineage
+from common.ledger.lineage import ANCESTORS_MAX, DEPTH_MAX, Lineage, descent
 from common.ledger.state import Reader
 from common.transfer.machine import TransferState, record_of
 
@@ -47,16 +47,19 @@ def _is_made(state: Reader, receipt: Receipt, lineage: Lineage) -> bool:
     if row is None or (row.record.flow, row.record.state) != ("X7", TransferState.SETTLED):
         return False
     leg = decode(RecastLeg, row.leg)
-    depth = 1 + max(depth_of(state, parent) for parent in leg.parents)
+    rows = [lineage_of(state, parent) for parent in leg.parents]
     named = [one.quantity for one in leg.children if one.receipt_id == receipt.receipt_id]
     return (
         receipt.transfer_id == lineage.transfer_id
-        and (lineage.parents, lineage.depth) == (leg.parents, depth)
-        and depth <= DEPTH_MAX
+        and lineage == descent(leg.parents, rows, lineage.transfer_id)
+        and lineage.depth <= DEPTH_MAX
+        and lineage.ancestors <= ANCESTORS_MAX
         and len(named) == 1
         and 0 < receipt.quantity <= named[0]
         and all(receipt_of(state, parent) is not None for parent in leg.parents)
     )
 
 
-INVARIANTS: Mapping[str, Invariant] = {"receipt lineage is of transfers": lineage_is_of_transfers}
+INVARIANTS: Mapping[str, Invariant] = {
+    "receipt lineage is of transfers": lineage_is_of_transfers,
+}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from bizchain.contracts.incidents.operations import open_cases
-from bizchain.contracts.incidents.queries import case_of, loss_of
-from bizchain.contracts.incidents.types import RULE_AUTHORITY, Case
+from bizchain.contracts.incidents.queries import loss_of
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
-from bizchain.contracts.lineage.queries import depth_of, shared_valuations, stored_since
+from bizchain.contracts.lineage.queries import lineage_of, shared_valuations, stored_since
 from bizchain.contracts.lineage.types import RecastLeg, Storage
-from bizchain.contracts.logistics.keys import HEAD
-from bizchain.contracts.logistics.queries import check_no_handover, first_head, head_of
+from bizchain.contracts.logistics.queries import check_no_handover, head_of
 from bizchain.contracts.receipts.keys import CARVED, RECEIPT, RESERVATION
-from bizchain.contracts.receipts.queries import carved_of, check_unreserved, receipt_of
+from bizchain.contracts.receipts.queries import (
+    carved_of,
+    check_goods_free,
+    check_unreserved,
+    receipt_of,
+    tokenised_receipt,
+)
 from bizchain.contracts.receipts.types import (
     TRANSITIONS,
     Carved,
@@ -24,15 +27,14 @@ from bizchain.contracts.receipts.types import (
     ReceiptState,
     Reservation,
 )
-from bizchain.contracts.valuations.operations import apply_value_receipt
+from bizchain.contracts.valuations.operations import keep_valuation
 from bizchain.reasons import BusinessReason
-from bizchain.v1.operation_pb2 import ValueReceipt
 from common.encoding import encode
-from common.errors import CommonReason, Refused
+from common.errors import Refused
 from common.ledger.chain import Context, LegRules, Rule
-from common.ledger.holds import HoldNotice, apply_notice, check_free, has_room, holds_of
+from common.ledger.holds import check_free
 from common.ledger.identity import active_party
-from common.ledger.lineage import DEPTH_MAX, Lineage, check_shape, sum_of
+from common.ledger.lineage import Lineage, check_bounds, check_shape, descent, sum_of
 from common.transfer.facts import RecastFacts
 from common.transfer.machine import Role
 
@@ -43,7 +45,7 @@ def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
     """Tokenised receipts of this warehouse that nothing reserves, and names that are new."""
     check_shape(leg.parents, leg.children)
     active_party(context.state, leg.owner)
-    parents = [_tokenised(context, receipt_id) for receipt_id in leg.parents]
+    parents = [tokenised_receipt(context.state, receipt_id) for receipt_id in leg.parents]
     for parent in parents:
         _check_whole(context, leg, parent)
         if _nature(context, parent) != _nature(context, parents[0]):
@@ -53,8 +55,7 @@ def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
     taken, there = sum_of(leg.children), sum(parent.quantity for parent in parents)
     if taken > there or (len(parents) > 1 and taken != there):
         raise Refused(BusinessReason.NOT_COVERED, f"children of {taken}, parents of {there}")
-    if _depth(context, leg) > DEPTH_MAX:
-        raise Refused(BusinessReason.TOO_DEEP, f"at most {DEPTH_MAX} splits and merges in a row")
+    check_bounds(_descent(context, leg, b""), BusinessReason.TOO_DEEP)
     for child in leg.children:
         if receipt_of(context.state, child.receipt_id) is not None:
             raise Refused(BusinessReason.RECEIPT_EXISTS, f"there is a receipt {child.receipt_id}")
@@ -77,8 +78,10 @@ def _check_whole(context: Context, leg: RecastLeg, parent: Receipt) -> None:
 
 def check_leg_unheld(context: Context, leg: RecastLeg) -> None:
     """No hold lies on a parent, on the name of a child, on the owner or on the warehouse."""
-    for receipt_id in (*leg.parents, *(child.receipt_id for child in leg.children)):
-        check_free(context.state, "receipt", receipt_id)
+    for receipt_id in leg.parents:
+        check_goods_free(context.state, receipt_id)
+    for child in leg.children:
+        check_free(context.state, "receipt", child.receipt_id)
     for party in (leg.owner, leg.warehouse):
         check_free(context.state, "party", party)
 
@@ -106,7 +109,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
     parents = [_known(context, receipt_id) for receipt_id in leg.parents]
     place = head_of(context.state, parents[0]).expected_place
     since = min(stored_since(context.state, parent) for parent in parents)
-    lineage = Lineage(leg.parents, _depth(context, leg), transfer_id)
+    lineage = _descent(context, leg, transfer_id)
     valuations = shared_valuations(
         context.state, leg.owner, parents, leg.children, context.time_unix_ms
     )
@@ -131,17 +134,12 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
         _keep(context, made)
         context.state.put(LINEAGE, LINEAGE.key(child.receipt_id), lineage)
         context.state.put(STORAGE, STORAGE.key(child.receipt_id), Storage(since))
-        _pass_on_holds(context, parents, made)
     for valuation in valuations:
-        apply_value_receipt(context, ValueReceipt(), valuation)
+        keep_valuation(context, valuation)
 
 
 def release_leg(context: Context, _: bytes, leg: RecastLeg) -> None:
-    """The parents are as they were, and the names are free: rules hold the parents alone."""
-    for child in leg.children:
-        for hold in holds_of(context.state, "receipt", child.receipt_id):
-            if hold.authority == RULE_AUTHORITY:
-                _tell(context, HoldNotice("receipt", child.receipt_id, hold, placed=False))
+    """The parents are as they were, and the names are free."""
     _unreserve(context, leg)
 
 
@@ -154,33 +152,6 @@ def _remainder(leg: RecastLeg, parent: Receipt) -> Receipt:
         return _moved(parent, "merge")
     remains = parent.quantity - sum_of(leg.children)
     return replace(parent, quantity=remains) if remains else _moved(parent, "split_whole")
-
-
-def _pass_on_holds(context: Context, parents: Sequence[Receipt], child: Receipt) -> None:
-    """What was held after the transfer was decided arrives held: with its cases, if rules did it.
-
-    A hold of the same authority and case on several parents is one on the child.
-    """
-    cases: dict[str, Case] = {}
-    for parent in parents:
-        for case_id in head_of(context.state, parent).open_cases:
-            case = case_of(context.state, parent.receipt_id, case_id)
-            assert case is not None, "a head lists cases that are there"
-            cases.setdefault(case_id, replace(case, receipt_id=child.receipt_id))
-        for hold in holds_of(context.state, "receipt", parent.receipt_id):
-            notice = HoldNotice("receipt", child.receipt_id, hold, placed=True)
-            if hold.authority != RULE_AUTHORITY and has_room(context.state, notice):
-                _tell(context, notice)
-    if cases:
-        head = replace(first_head(child), open_cases=tuple(sorted(cases)))
-        context.state.put(HEAD, HEAD.key(child.receipt_id), head)
-        open_cases(context, [cases[case_id] for case_id in sorted(cases)])
-
-
-def _tell(context: Context, notice: HoldNotice) -> None:
-    apply_notice(context.state, notice)
-    context.emit("hold", f"receipt/{notice.subject_id}", notice)
-    context.send("hold", notice)
 
 
 def _carve(context: Context, parent: Receipt, quantity: int) -> None:
@@ -199,8 +170,9 @@ def _names(leg: RecastLeg) -> tuple[str, ...]:
     return (*leg.parents, *(child.receipt_id for child in leg.children))
 
 
-def _depth(context: Context, leg: RecastLeg) -> int:
-    return 1 + max(depth_of(context.state, receipt_id) for receipt_id in leg.parents)
+def _descent(context: Context, leg: RecastLeg, transfer_id: bytes) -> Lineage:
+    rows = [lineage_of(context.state, receipt_id) for receipt_id in leg.parents]
+    return descent(leg.parents, rows, transfer_id)
 
 
 def _unreserve(context: Context, leg: RecastLeg) -> None:
@@ -217,16 +189,6 @@ def _moved(receipt: Receipt, what: str) -> Receipt:
     return replace(receipt, state=TRANSITIONS[ReceiptState(receipt.state), what].value)
 
 
-def _tokenised(context: Context, receipt_id: str) -> Receipt:
-    receipt = receipt_of(context.state, receipt_id)
-    if receipt is None:
-        raise Refused(CommonReason.NOT_FOUND, f"there is no receipt {receipt_id}")
-    if receipt.state != ReceiptState.TOKENISED:
-        raise Refused(BusinessReason.WRONG_STATE, f"{receipt_id} is {receipt.state}")
-    check_unreserved(context.state, receipt_id)
-    return receipt
-
-
 def _known(context: Context, receipt_id: str) -> Receipt:
     receipt = receipt_of(context.state, receipt_id)
     assert receipt is not None, "a receipt that is recast was found before"
@@ -239,7 +201,7 @@ LEGS: Mapping[str, LegRules[Any]] = {
     "X7": LegRules(
         kind=RecastLeg,
         role=Role.FOLLOWER,
-        owners=lambda leg: (leg.warehouse,),
+        owners=lambda leg: tuple(sorted({leg.owner, leg.warehouse})),
         check=check_leg,
         check_unheld=check_leg_unheld,
         reserve=reserve_leg,

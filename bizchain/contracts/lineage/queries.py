@@ -7,58 +7,21 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
-from bizchain.contracts.lineage.types import RecastLeg
-from bizchain.contracts.receipts.queries import reserving_transfer
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.contracts.valuations.queries import valuation_of
 from bizchain.contracts.valuations.types import Valuation, valuation_hash
 from common.amount import AMOUNT_MAX, scale_floor
 from common.crypto.digest import sha256
 from common.deadline import expired
-from common.encoding import decode
-from common.ledger.holds import Hold, HoldNotice, has_hold, has_room
 from common.ledger.lineage import Lineage, Part, sum_of
 from common.ledger.state import Reader
-from common.transfer.machine import record_of
 
-__all__ = ["depth_of", "lineage_of", "notices_of", "shared_valuations", "stored_since"]
+__all__ = ["lineage_of", "shared_valuations", "stored_since"]
 
 
 def lineage_of(state: Reader, receipt_id: str) -> Lineage | None:
     """What a receipt was made of, or None where its warehouse reported it."""
     return state.get(LINEAGE, LINEAGE.key(receipt_id))
-
-
-def depth_of(state: Reader, receipt_id: str) -> int:
-    """How many splits and merges lie between a receipt and what was issued."""
-    row = lineage_of(state, receipt_id)
-    return 0 if row is None else row.depth
-
-
-def notices_of(state: Reader, notice: HoldNotice) -> tuple[HoldNotice, ...]:
-    """A notice of a hold, and those of what an open split or merge makes of the same goods.
-
-    The children may be traded from the decision on, and nobody has to settle before a freeze
-    reaches them. A hold is lifted of them where no other parent has it.
-    """
-    transfer_id = reserving_transfer(state, notice.subject_id)
-    row = record_of(state, transfer_id) if transfer_id else None
-    if notice.subject_kind != "receipt" or row is None or row.record.flow != "X7":
-        return (notice,)
-    leg = decode(RecastLeg, row.leg)
-    if notice.subject_id not in leg.parents:
-        return (notice,)
-    others = [parent for parent in leg.parents if parent != notice.subject_id]
-    if not notice.placed and any(_has(state, parent, notice.hold) for parent in others):
-        return (notice,)
-    made = [replace(notice, subject_id=child.receipt_id) for child in leg.children]
-    if notice.placed:
-        return (notice, *(one for one in made if has_room(state, one)))
-    return (notice, *(one for one in made if _has(state, one.subject_id, one.hold)))
-
-
-def _has(state: Reader, receipt_id: str, hold: Hold) -> bool:
-    return has_hold(state, "receipt", receipt_id, hold)
 
 
 def stored_since(state: Reader, receipt: Receipt) -> int:

@@ -41,7 +41,7 @@ from bizchain.contracts.logistics.types import (
     Head,
     event_hash,
 )
-from bizchain.contracts.receipts.queries import check_unreserved
+from bizchain.contracts.receipts.queries import check_goods_free, check_unreserved
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -51,7 +51,6 @@ from common.errors import CommonReason, Refused
 from common.identifiers import is_sscc
 from common.ledger.actors import is_named
 from common.ledger.chain import Context, Rule
-from common.ledger.holds import check_free
 from common.ledger.identity import active_party
 
 __all__ = ["OPERATIONS"]
@@ -153,7 +152,7 @@ def check_propose_handover(context: Context, operation: pb.ProposeHandover) -> H
     _check_seen(operation.place, operation.ssccs, operation.evidence_hash)
     check_amount(operation.quantity, "quantity")
     _check_deadline(context, operation.deadline_unix_ms)
-    check_free(context.state, "receipt", receipt.receipt_id)
+    check_goods_free(context.state, receipt.receipt_id)
     check_unreserved(context.state, receipt.receipt_id)
     check_no_handover(context.state, receipt.receipt_id, context.time_unix_ms)
     before = handover_of(context.state, receipt.receipt_id)
@@ -191,7 +190,7 @@ def check_accept_handover(
     accepted = _handed(handover, "accept")
     if expired(context.time_unix_ms, handover.deadline_unix_ms):
         raise Refused(BusinessReason.HANDOVER_EXPIRED, f"handover {handover.number} has expired")
-    check_free(context.state, "receipt", receipt.receipt_id)
+    check_goods_free(context.state, receipt.receipt_id)
     event = GoodsEvent(
         receipt.receipt_id,
         head.count + 1,

@@ -26,7 +26,6 @@ from bizchain.contracts.authority.types import (
     PartyIdentifier,
     Standing,
 )
-from bizchain.contracts.lineage.queries import notices_of
 from bizchain.contracts.parties.keys import PARTY
 from bizchain.contracts.parties.types import (
     ACTORS,
@@ -314,10 +313,9 @@ def apply_hold(context: Context, _: pb.PlaceHold | pb.LiftHold, notice: HoldNoti
 
 
 def _apply_notice(context: Context, notice: HoldNotice) -> None:
-    for one in notices_of(context.state, notice):
-        apply_notice(context.state, one)
-        context.emit("hold", f"{one.subject_kind}/{one.subject_id}", one)
-        context.send("hold", one)
+    apply_notice(context.state, notice)
+    context.emit("hold", f"{notice.subject_kind}/{notice.subject_id}", notice)
+    context.send("hold", notice)
 
 
 def _known(context: Context, party_id: str) -> Party:

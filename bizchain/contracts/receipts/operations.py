@@ -11,7 +11,13 @@ from msgspec.structs import replace
 from bizchain.contracts.applications.operations import use_application
 from bizchain.contracts.applications.queries import application_of, check_approved
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
-from bizchain.contracts.receipts.queries import check_unreserved, delivery_of, receipt_of
+from bizchain.contracts.receipts.queries import (
+    check_goods_free,
+    check_issue_free,
+    check_unreserved,
+    delivery_of,
+    receipt_of,
+)
 from bizchain.contracts.receipts.types import (
     ACTORS,
     DELIVERY_ACTORS,
@@ -94,7 +100,7 @@ def check_cancel_receipt(context: Context, operation: pb.CancelReceipt) -> Recei
     receipt = _known(context, operation.receipt_id)
     if not is_named(context.sender, receipt, ACTORS["cancel"]):
         raise Refused(BusinessReason.NOT_THE_OWNER, f"{receipt.receipt_id} is another party's")
-    _check_unreserved(receipt)
+    check_issue_free(context.state, receipt.receipt_id)
     _check_unheld(context, receipt.receipt_id, receipt.owner)
     return _moved(receipt, "cancel")
 
@@ -220,7 +226,7 @@ def check_leg(context: Context, leg: ReceiptLeg, _: bytes) -> None:
             BusinessReason.RECEIPT_TOKENISED,
             f"{leg.receipt_id} was tokenised by transfer {receipt.transfer_id.hex()}",
         )
-    _check_unreserved(receipt)
+    check_issue_free(context.state, receipt.receipt_id)
     _moved(receipt, "tokenise")
     check_approved(context, leg.receipt_id, leg.owner)
 
@@ -240,6 +246,7 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
         ReceiptFacts(
             receipt.receipt_id,
             receipt.owner,
+            leg.lot_id,
             receipt.warehouse,
             receipt.goods_code,
             receipt.quantity,
@@ -285,16 +292,8 @@ def _check_goods(operation: pb.ReportReceipt) -> None:
         raise Refused(CommonReason.INVALID_ARGUMENT, "at most 16 commitments of 32 bytes")
 
 
-def _check_unreserved(receipt: Receipt) -> None:
-    if receipt.transfer_id and receipt.state == ReceiptState.ISSUED:
-        raise Refused(
-            BusinessReason.RECEIPT_RESERVED,
-            f"{receipt.receipt_id} is reserved by transfer {receipt.transfer_id.hex()}",
-        )
-
-
 def _check_unheld(context: Context, receipt_id: str, owner: str) -> None:
-    check_free(context.state, "receipt", receipt_id)
+    check_goods_free(context.state, receipt_id)
     check_free(context.state, "party", owner)
 
 

@@ -137,6 +137,7 @@ class ReceiptLeg(Canonical, frozen=True):
 
     receipt_id: str
     owner: str
+    lot_id: str
 
 
 class Reservation(Canonical, frozen=True):

@@ -22,7 +22,7 @@ from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, Rule
 from common.ledger.valuation import ValuationNotice
 
-__all__ = ["OPERATIONS"]
+__all__ = ["OPERATIONS", "keep_valuation"]
 
 
 def check_value_receipt(context: Context, operation: pb.ValueReceipt) -> Valuation:
@@ -54,6 +54,11 @@ def check_value_receipt(context: Context, operation: pb.ValueReceipt) -> Valuati
 
 
 def apply_value_receipt(context: Context, _: pb.ValueReceipt, valuation: Valuation) -> None:
+    """Keep the valuation as checked."""
+    keep_valuation(context, valuation)
+
+
+def keep_valuation(context: Context, valuation: Valuation) -> None:
     """Keep it in place of the one before, and tell the asset chain."""
     context.state.put(VALUATION, VALUATION.key(valuation.receipt_id), valuation)
     context.emit("valuation", valuation.receipt_id, valuation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assetchain.contracts.lineage.queries import depth_of
+from assetchain.contracts.lineage.queries import lineage_of
 from assetchain.contracts.lots.queries import left_of, lot_of
 from common.ledger.lineage import CHILDREN_MAX
 from tests.kit.exits import judged, part, recast
@@ -36,5 +36,7 @@ def test_a_lot_is_carved_again_and_again_and_gets_no_deeper() -> None:
     lot = lot_of(pair.asset.ledger.state, "lot-many")
     assert lot is not None
     assert left_of(lot) == 10_001 - made
-    assert depth_of(pair.asset.ledger.state, f"lot-many-{made - 1}") == 1
+    last = lineage_of(pair.asset.ledger.state, f"lot-many-{made - 1}")
+    assert last is not None
+    assert (last.depth, last.ancestors) == (1, 1)
     judged(pair)

@@ -18,18 +18,25 @@ from bizchain.contracts.lineage.queries import stored_since
 from bizchain.contracts.receipts.queries import reserving_transfer
 from bizchain.reasons import BusinessReason
 from bizchain.v1.operation_pb2 import ReportReceipt
-from common.errors import CommonReason, Reason, TransferReason
-from common.ledger.holds import HOLDS_MAX, holds_of
-from common.ledger.lineage import CHILDREN_MAX, DEPTH_MAX, PARENTS_MAX, Part
+from common.errors import CommonReason, TransferReason
+from common.ledger.lineage import ANCESTORS_MAX, CHILDREN_MAX, DEPTH_MAX, PARENTS_MAX, Part
 from common.transfer.machine import TransferState
 from common.transfer.terms import Mode
-from relay.agreement import Agreement
 from tests.kit import logistics
-from tests.kit.exits import DAY_MS, approved_exit, judged, leave, part, recast
+from tests.kit.exits import (
+    DAY_MS,
+    PARENT,
+    approved_exit,
+    decided,
+    issued,
+    judged,
+    leave,
+    part,
+    recast,
+    split,
+)
 from tests.kit.logistics import confirm_loss, report_loss
 from tests.kit.pair import RECEIPT_UNITS, Pair, furnished
-
-PARENT = ("receipt-alice", "lot-alice")
 
 
 @pytest.fixture
@@ -37,30 +44,10 @@ def pair() -> Pair:
     return furnished()
 
 
-def split(pair: Pair, *quantities: int, parent: tuple[str, str] = PARENT, **changed: Any) -> Any:
-    """Children part-1, part-2, ... of alice's lot."""
-    children = [part(f"part-{number}", units) for number, units in enumerate(quantities, 1)]
-    return recast(pair, changed.pop("owner", "alice"), [parent], children, **changed)
-
-
 def lot(pair: Pair, lot_id: str) -> Lot:
     found = lot_of(pair.asset.ledger.state, lot_id)
     assert found is not None
     return found
-
-
-def decided(pair: Pair, deal: Agreement) -> Reason | None:
-    assert pair.reserve(deal) is None
-    pair.carry()
-    return pair.decide(deal)
-
-
-def issued(pair: Pair, name: str, quantity: int = 500) -> tuple[str, str]:
-    """One more lot of alice's, on a receipt of its own."""
-    pair.receipt(f"receipt-{name}", "alice", quantity)
-    pair.carry()
-    pair.complete(pair.issue(f"receipt-{name}", f"lot-{name}"))
-    return f"receipt-{name}", f"lot-{name}"
 
 
 # --- split --------------------------------------------------------------------------------------
@@ -178,133 +165,17 @@ def test_the_audit_is_right_between_the_decision_and_its_settlement(pair: Pair) 
         judged(twin)
 
 
-@pytest.mark.parametrize("mode", [Mode.EXPRESS, Mode.TWO_STEP])
-@pytest.mark.parametrize(
-    "subject",
-    [
-        ("lot", "lot-alice"), ("receipt", "receipt-alice"), ("party", "alice"),
-        ("party", "warehouse"), ("receipt", "receipt-part-1"), ("lot", "lot-part-1"),
-    ],
-)  # fmt: skip
-def test_a_freeze_refuses_a_split(pair: Pair, subject: tuple[str, str], mode: str) -> None:
-    deal = split(pair, 10, mode=mode)
-    assert pair.reserve(deal) is None
-    if mode == Mode.TWO_STEP:
-        pair.carry()
-        assert pair.reserve(deal, pair.asset) is None
-    pair.hold(*subject)
-    pair.carry()
-    refused = pair.commit(deal) if mode == Mode.TWO_STEP else pair.decide(deal)
-    assert refused is TransferReason.SUBJECT_HELD
-
-
-@pytest.mark.parametrize("by_rule", [False, True])
-@pytest.mark.parametrize("quantities", [(300, 200), (400, 600)])
-def test_a_freeze_after_the_decision_reaches_the_children(
-    pair: Pair, quantities: tuple[int, int], by_rule: bool
-) -> None:
-    """The split stands; what it made arrives held on both chains, with the case that did it."""
-    deal = split(pair, *quantities)
-    assert decided(pair, deal) is None
-    if by_rule:
-        assert logistics.post(pair, "receipt-alice", alarm="water") is None
-    else:
-        pair.hold("receipt", "receipt-alice")
-    pair.carry()
-    assert pair.settle(deal) is None
-    pair.carry()
-    judged(pair)
-    move = MoveTitle(lot_id="lot-part-1", receiver="bob", quantity=1, reference="sold")
-    assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
-    if by_rule:
-        [case_id] = logistics.open_cases(pair, "receipt-part-1")
-        assert logistics.answer(pair, "receipt-part-1", case_id) is None
-        assert logistics.approve(pair, "receipt-part-1", case_id) is None
-    else:
-        pair.lift("receipt", "receipt-part-1")
-    pair.carry()
-    assert pair.asset.do("alice", move_title=move) is None
-    judged(pair)
-
-
-@pytest.mark.parametrize("by_rule", [False, True])
-def test_a_freeze_after_the_decision_waits_for_nobody_to_settle(pair: Pair, by_rule: bool) -> None:
-    """Whoever carries the proofs can leave a split unsettled; the children are held anyway."""
-    deal = split(pair, 400, 600)
-    assert decided(pair, deal) is None
-    if by_rule:
-        assert logistics.post(pair, "receipt-alice", alarm="water") is None
-    else:
-        pair.hold("receipt", "receipt-alice")
-    pair.carry()
-    pair.advance(100_000)
-    pair.fresh()
-    move = MoveTitle(lot_id="lot-part-1", receiver="bob", quantity=1, reference="sold")
-    assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
-    judged(pair)
-    if by_rule:
-        [case_id] = logistics.open_cases(pair, "receipt-alice")
-        assert logistics.answer(pair, "receipt-alice", case_id) is None
-        assert logistics.approve(pair, "receipt-alice", case_id) is None
-    else:
-        pair.lift("receipt", "receipt-alice")
-    pair.carry()
-    judged(pair)
-    assert pair.asset.do("alice", move_title=move) is None
-    assert pair.settle(deal) is None
-    pair.carry()
-    judged(pair)
-
-
-@pytest.mark.parametrize("by_rule", [False, True])
-def test_a_freeze_of_a_split_that_ends_without_children_holds_the_parent(
-    pair: Pair, by_rule: bool
-) -> None:
-    deal = split(pair, 400)
-    assert pair.reserve(deal) is None
-    if by_rule:
-        assert logistics.post(pair, "receipt-alice", alarm="water") is None
-    else:
-        pair.hold("receipt", "receipt-alice")
-    pair.carry()
-    assert pair.decide(deal) is TransferReason.SUBJECT_HELD
-    assert pair.decline(deal, "alice") is None
-    pair.carry()
-    assert pair.settle(deal) is None
-    pair.carry()
-    assert holds_of(pair.asset.ledger.state, "receipt", "receipt-alice")
-    assert bool(holds_of(pair.asset.ledger.state, "receipt", "receipt-part-1")) is not by_rule
-    judged(pair)
-
-
-def test_holds_of_merged_goods_are_as_many_as_a_receipt_can_carry(pair: Pair) -> None:
-    """A hold lifted on one parent stays with the child while it stands on another."""
-    more = issued(pair, "more")
-    deal = recast(pair, "alice", [PARENT, more], [part("all", RECEIPT_UNITS + 500)])
-    assert decided(pair, deal) is None
-    pair.hold("receipt", "receipt-more", case="case-0")
-    for number in range(HOLDS_MAX):
-        pair.hold("receipt", "receipt-alice", case=f"case-{number}")
-    pair.hold("receipt", "receipt-more", case="case-more")
-    pair.lift("receipt", "receipt-alice", case="case-0")
-    pair.lift("receipt", "receipt-alice", case="case-1")
-    pair.carry()
-    assert pair.settle(deal) is None
-    for _ in range(5):
-        pair.carry()
-    held = holds_of(pair.asset.ledger.state, "receipt", "receipt-all")
-    assert len(held) == HOLDS_MAX
-    assert {"case-0", "case-more"} < {hold.case_id for hold in held}
-    judged(pair)
-
-
-def test_the_warehouse_that_keeps_the_goods_consents_and_no_other(pair: Pair) -> None:
+def test_owner_and_warehouse_consent_on_the_books_and_no_other(pair: Pair) -> None:
+    """Else a warehouse could keep the owner from every exit by reserving splits in its name."""
     other = split(pair, 10, warehouse="bank")
     assert pair.reserve(other) is BusinessReason.NOT_THE_WAREHOUSE
-    deal = split(pair, 10)
-    operation = pair.reservation(deal)
-    del operation.consents[:]
-    assert pair.business.do(reserve_transfer=operation) is TransferReason.CONSENT_MISSING
+    for missing in ("alice", "warehouse"):
+        operation = pair.reservation(split(pair, 10))
+        given = [one for one in operation.consents if one.party != missing]
+        assert len(given) == 1
+        del operation.consents[:]
+        operation.consents.extend(given)
+        assert pair.business.do(reserve_transfer=operation) is TransferReason.CONSENT_MISSING
 
 
 def test_goods_of_which_something_is_lost_are_not_split(pair: Pair) -> None:
@@ -394,6 +265,24 @@ def test_what_is_made_of_what_was_made_is_at_most_so_deep(pair: Pair) -> None:
         parent = (child.receipt_id, child.lot_id)
     deeper = recast(pair, "alice", [parent], [part("deeper", 1)])
     assert pair.reserve(deeper) is BusinessReason.TOO_DEEP
+    judged(pair)
+
+
+def test_of_so_many_names_at_most_is_anything_made(pair: Pair) -> None:
+    """Whoever judges it asks all of them for holds."""
+    sixteen = [part(f"x-{number}", 10) for number in range(PARENTS_MAX)]
+    pair.complete(recast(pair, "alice", [PARENT], sixteen))
+    names = [(one.receipt_id, one.lot_id) for one in sixteen]
+    pair.complete(recast(pair, "alice", names, [part("all", 160)]))
+    row = lineage_of(pair.asset.ledger.state, "lot-all")
+    assert row is not None
+    assert (row.depth, row.ancestors) == (2, 2 * PARENTS_MAX)
+    halves = [part("y", 50), part("z", 50)]
+    pair.complete(recast(pair, "alice", [("receipt-all", "lot-all")], halves))
+    both = [("receipt-y", "lot-y"), ("receipt-z", "lot-z")]
+    deal = recast(pair, "alice", both, [part("yz", 100)])
+    assert 2 * (row.ancestors + 2) > ANCESTORS_MAX
+    assert pair.reserve(deal) is BusinessReason.TOO_DEEP
     judged(pair)
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from assetchain.reasons import AssetReason
 from assetchain.v1.operation_pb2 import MoveTitle
 from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.types import ReceiptLeg
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.encoding import encode
@@ -472,3 +473,11 @@ def test_reasons_are_numbered_once_within_their_ranges() -> None:
         assert all(reason.number in numbers for reason in family)
     every = [reason.number for family in ranges for reason in family]
     assert len(set(every)) == len(every)
+
+
+def test_both_legs_of_an_issue_name_one_lot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a freeze of the lot would pass by the goods: the books would know it by another name."""
+    pair = furnished()
+    other = ReceiptLeg("receipt-carol", "carol", "lot-other")
+    monkeypatch.setattr("relay.agreement.ReceiptLeg", lambda *_: other)
+    assert decide_mint(pair, pair.issue("receipt-carol", "lot-carol")) is AssetReason.FACTS_MISMATCH
