@@ -43,12 +43,22 @@ OFFICE_ABOUT_GOODS = (
     "approve_application",
     "reject_application",
 )
+RETREATS = (
+    "cancel_listing",
+    "close_listing",
+    "withdraw_application",
+    "withdraw_exit",
+    "decline_handover",
+    "decline_delivery",
+)
 NEVER_GRADED = frozenset(
     {
         "claim_transfer",
         *PARTY_OPERATIONS,
         *AUTHORITY_OPERATIONS,
         *OFFICE_ABOUT_GOODS,
+        *RETREATS,
     }
 )
-"""What no policy may name: how the platform is governed, and what a party only receives."""
+"""What no policy may name, of either chain: how the platform is governed, what a party only
+receives, and how it takes back what it offered or asked for, or declines what it is offered."""
