@@ -9,12 +9,14 @@ import re
 from dataclasses import dataclass
 
 from common.crypto.keyfile import load_signing_key, save_signing_key
+from common.crypto.privatefile import create_private, read_private
+from common.crypto.sealing import KEY_BYTES, ReaderKey
 from common.crypto.signing import RandomBytes, SigningKey
 from common.errors import CommonReason, Refused
 from common.ledger.compose import Author
 from relay.devnet.layout import KeyFolder
 
-__all__ = ["Actor", "author_of", "make_actor", "party_id_from"]
+__all__ = ["Actor", "author_of", "make_actor", "party_id_from", "reading_key_of"]
 
 STEM_CHARACTERS_MAX = 20
 USER = "clerk"
@@ -64,6 +66,17 @@ def author_of(keys: KeyFolder, party_id: str, user_id: str) -> Author:
             raise
         message = f"there is no key {path}; `wutong keys generate {party_id} {user_id}` makes one"
         raise Refused(CommonReason.NOT_FOUND, message) from None
+
+
+def reading_key_of(
+    keys: KeyFolder, party_id: str, user_id: str, random_bytes: RandomBytes
+) -> ReaderKey:
+    """The key with which a user reads what is sealed to it; made where there is none."""
+    path = keys.reading(party_id, user_id)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        create_private(path, ReaderKey.generate(random_bytes).private_bytes)
+    return ReaderKey(read_private(path, KEY_BYTES))
 
 
 def party_id_from(name: str, number: int, otherwise: str) -> str:

@@ -9,12 +9,14 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from assetchain.client import AssetClient
 from bizchain.client import BusinessClient
 from bizchain.documents.sealing import seal_document
+from bizchain.documents.store import DocumentStore
 from bizchain.reasons import BusinessReason
 from common.amount import format_amount, format_quantity
 from common.crypto.digest import sha256
@@ -51,10 +53,10 @@ __all__ = ["ASSET", "BUSINESS", "Goods", "Paper", "PlayFailed", "Stage", "shown"
 T = TypeVar("T")
 
 BUSINESS, ASSET = "bizchain", "assetchain"
-TRANSFER_SECONDS = 60.0
+WAIT_SECONDS = 60.0
 DEADLINE_MS = 10 * 60_000
 APPROVAL_MS = 30 * 24 * 3_600_000
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.02
 DOSSIER_BYTES_MAX = 16 * 1024 * 1024
 
 
@@ -99,6 +101,7 @@ class Stage:
         relay: RelayClient,
         keys: KeyFolder,
         folder: Path,
+        store: DocumentStore,
         account: Account,
         ports: ClientPorts,
     ) -> None:
@@ -107,6 +110,7 @@ class Stage:
         self.relay = relay
         self.keys = keys
         self.folder = folder
+        self.store = store
         self.account = account
         self.ports = ports
         self.maker, self.checker = (
@@ -116,6 +120,47 @@ class Stage:
         self.reader = ReaderKey(read_private(keys.reader, KEY_BYTES))
         self.pair = Pair(books.ledger.chain_id, assets.ledger.chain_id)
         self.ended: dict[bytes, str] = {}
+
+    # --- acts ------------------------------------------------------------------------------------
+
+    async def does(
+        self, who: Actor | str, what: str, act: Awaitable[Outcome], chain: str = BUSINESS
+    ) -> Outcome:
+        """An act that takes effect; told where it became final."""
+        began = self.ports.now_unix_ms()
+        outcome = await act
+        took = self.ports.now_unix_ms() - began
+        entry = Entry(_named(who), what, chain, outcome.height, final=True, elapsed_ms=took)
+        self.account.add(entry)
+        return outcome
+
+    async def cannot(
+        self, who: Actor | str, what: str, act: Awaitable[object], *reasons: Reason
+    ) -> None:
+        """An act that must be refused, with one of these reasons."""
+        name = _named(who)
+        try:
+            await act
+        except Refused as refused:
+            if refused.reason not in reasons:
+                wanted = " or ".join(reason.name for reason in reasons)
+                message = f"{name} {what}: refused as {refused.reason.name}, not as {wanted}"
+                raise PlayFailed(message) from refused
+            self.account.add(Entry(name, f"{what}: refused, {refused.reason.name}"))
+        else:
+            raise PlayFailed(f"{name} {what}: nobody refused it")
+
+    async def until(self, look: Callable[[], Awaitable[T | None]], awaited: str) -> T:
+        """What `look` sees, once it sees anything. Raises `PlayFailed` after a minute."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while True:
+                    seen = await look()
+                    if seen is not None:
+                        return seen
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise PlayFailed(f"{awaited}: not seen within {WAIT_SECONDS:g} s") from None
 
     # --- parties ---------------------------------------------------------------------------------
 
@@ -127,36 +172,27 @@ class Stage:
         about = (actor.party_id, actor.name, grants, users)
         try:
             proposing = maker.propose_party(*about, actor.legal_entity_identifier)
-            await self._told(self.maker.signer, told, proposing)
+            await self.does(self.maker, told, proposing)
         except Refused as refused:
             if refused.reason is not BusinessReason.IDENTIFIER_TAKEN:
                 raise
             told += ", without the identifier, which an earlier play's party has"
-            await self._told(self.maker.signer, told, maker.propose_party(*about, ""))
+            await self.does(self.maker, told, maker.propose_party(*about, ""))
         approving = self.books.by(self.checker.author).approve_party(actor.party_id)
         told = f"approves {actor.party_id} as {', '.join(actor.roles)}"
-        await self._told(self.checker.signer, told, approving)
+        await self.does(self.checker, told, approving)
 
     async def known_on_both(self, actors: Sequence[Actor]) -> None:
         """Wait until the relay has told the asset chain of these parties."""
         began = self.ports.now_unix_ms()
         height = 0
         for actor in actors:
-            height = max(height, await self._until_known(actor.party_id))
+            known = partial(self._height_of_party, actor.party_id)
+            awaited = f"{actor.party_id} on the asset chain"
+            height = max(height, await self.until(known, awaited))
         took = self.ports.now_unix_ms() - began
         told = f"has carried {len(actors)} parties to the asset chain"
         self.account.add(Entry("relay", told, ASSET, height, final=True, elapsed_ms=took))
-
-    async def refuses(self, actor: Actor, what: str, act: Awaitable[Outcome], why: Reason) -> None:
-        """An act that a rule must refuse, with this reason."""
-        try:
-            await act
-        except Refused as refused:
-            if refused.reason is not why:
-                raise
-            self.account.add(Entry(actor.signer, f"{what}: refused, {why.name}"))
-        else:
-            raise PlayFailed(f"{what} by {actor.signer} was not refused")
 
     # --- goods and money -------------------------------------------------------------------------
 
@@ -180,7 +216,7 @@ class Stage:
             sealed.sealed_content_key,
             subject,
         )
-        await self._told(actor.signer, f"records {paper.kind} {paper.number}, sealed", recording)
+        await self.does(actor, f"records {paper.kind} {paper.number}, sealed", recording)
         create_private(self.folder / f"{paper.document_id}.salt", sealed.salt)
         return sealed.commitment
 
@@ -204,9 +240,9 @@ class Stage:
             commitments,
         )
         told = f"reports {goods.text} of {owner.party_id}: receipt {receipt_id}"
-        await self._told(warehouse.signer, told, reporting)
+        await self.does(warehouse, told, reporting)
         issuing = self.books.by(self.checker.author).issue_receipt(receipt_id)
-        await self._told(self.checker.signer, f"issues receipt {receipt_id}", issuing)
+        await self.does(self.checker, f"issues receipt {receipt_id}", issuing)
 
     async def approve_lot(
         self,
@@ -222,12 +258,12 @@ class Stage:
         assert receipt is not None, "a found receipt has a value"
         until = self._deadline(APPROVAL_MS)
         applying = self.books.by(owner.author).apply_for_asset(receipt_id, until)
-        await self._told(owner.signer, f"applies for a lot of {receipt_id}", applying)
+        await self.does(owner, f"applies for a lot of {receipt_id}", applying)
         confirming = self.books.by(warehouse.author).confirm_goods(
             receipt_id, receipt.quantity, receipt.unit, receipt.place, receipt.quality
         )
         told = f"looks again, confirms {shown(receipt.quantity, receipt.unit)}"
-        await self._told(warehouse.signer, told, confirming)
+        await self.does(warehouse, told, confirming)
         report = f"{receipt_id} is worth {format_amount(amount, currency)} {currency}"
         valuing = self.books.by(appraiser.author).value_receipt(
             receipt_id,
@@ -239,11 +275,11 @@ class Stage:
             valid_until_unix_ms=until,
             evidence_hash=sha256(report.encode()),
         )
-        await self._told(appraiser.signer, f"says that {report}", valuing)
+        await self.does(appraiser, f"says that {report}", valuing)
         proposing = self.books.by(self.maker.author).propose_application(receipt_id)
-        await self._told(self.maker.signer, "proposes the application", proposing)
+        await self.does(self.maker, "proposes the application", proposing)
         approving = self.books.by(self.checker.author).approve_application(receipt_id)
-        await self._told(self.checker.signer, "approves the application", approving)
+        await self.does(self.checker, "approves the application", approving)
 
     async def deposit(self, bank: Actor, party: Actor, currency: str, amount: int) -> None:
         """A bank books money it received for a party."""
@@ -251,7 +287,7 @@ class Stage:
             party.party_id, currency, amount, f"deposit of {party.party_id}"
         )
         told = f"books {format_amount(amount, currency)} {currency} for {party.party_id}"
-        await self._told(bank.signer, told, depositing)
+        await self.does(bank, told, depositing)
 
     # --- transfers -------------------------------------------------------------------------------
 
@@ -374,7 +410,7 @@ class Stage:
 
     async def _ended(self, transfer_id: bytes, told: str) -> relay_pb.Transfer:
         try:
-            return await self.relay.wait_transfer(transfer_id, TRANSFER_SECONDS)
+            return await self.relay.wait_transfer(transfer_id, WAIT_SECONDS)
         except Refused as refused:
             if refused.reason is not CommonReason.DEADLINE_EXCEEDED:
                 raise
@@ -394,15 +430,6 @@ class Stage:
     def _books_decide(self, terms: Terms) -> bool:
         return terms.decider_chain == self.pair.business
 
-    async def _told(self, who: str, what: str, act: Awaitable[Outcome]) -> None:
-        began = self.ports.now_unix_ms()
-        outcome = await act
-        took = self.ports.now_unix_ms() - began
-        self.account.add(Entry(who, what, BUSINESS, outcome.height, final=True, elapsed_ms=took))
-
-    async def _until_known(self, party_id: str) -> int:
-        return await _until(lambda: self._height_of_party(party_id), f"{party_id} is not carried")
-
     async def _height_of_party(self, party_id: str) -> int | None:
         try:
             return (await self.assets.party(party_id)).block.height
@@ -416,7 +443,11 @@ class Stage:
             seen = await self.relay.transfer(transfer_id)
             return True if seen.decider_state == "RESERVED" else None
 
-        await _until(reserved, f"transfer {transfer_id.hex()} is not reserved on both chains")
+        await self.until(reserved, f"transfer {transfer_id.hex()}, reserved on both chains")
+
+
+def _named(who: Actor | str) -> str:
+    return who if isinstance(who, str) else who.signer
 
 
 def shown(quantity: int, unit: str) -> str:
@@ -439,16 +470,3 @@ async def _verified(path: Path) -> None:
     said, complained = await process.communicate()
     if process.returncode:
         raise PlayFailed(f"{path} does not hold: {(said + complained).decode().strip()}")
-
-
-async def _until(look: Callable[[], Awaitable[T | None]], otherwise: str) -> T:
-    """What `look` sees, once it sees anything."""
-    try:
-        async with asyncio.timeout(TRANSFER_SECONDS):
-            while True:
-                seen = await look()
-                if seen is not None:
-                    return seen
-                await asyncio.sleep(POLL_SECONDS)
-    except TimeoutError:
-        raise PlayFailed(f"{otherwise}, after {TRANSFER_SECONDS:g} s") from None

@@ -69,7 +69,7 @@ async def play_steel(stage: Stage, paper_trade: PaperTrade, shake: Shake = CALM)
     stage.account.chapter("1. The parties join: one administrator proposes, another approves")
     for actor in (core, *parts.all, second):
         await stage.join(actor)
-    await stage.refuses(
+    await stage.cannot(
         parts.bank,
         f"tries to approve {second.party_id}",
         stage.books.by(parts.bank.author).approve_party(second.party_id),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bizchain.documents.store import FolderStore
 from common.rpc.client import ClientPorts
 from relay.case.account import Account
 from relay.case.paper import play_papers, read_papers
@@ -72,6 +73,7 @@ async def _stage(session: Session, folder: Path) -> Stage:
         await session.relay(),
         session.options.keys,
         folder,
+        FolderStore(DataFolder(session.options.network.parent).documents),
         Account(say),
         ClientPorts(),
     )

@@ -18,20 +18,21 @@ from bizchain.documents.readers import (
     content_key_of,
     grant_to,
     key_data_from,
-    seal_for_readers,
 )
 from bizchain.documents.records import Party as PaperParty
 from bizchain.documents.store import FolderStore
 from bizchain.documents.ubl import read_ubl
 from bizchain.paperclient import Shown
-from common.crypto.privatefile import create_private, read_private
+from common.crypto.privatefile import read_private
 from common.crypto.sealing import KEY_BYTES, ReaderKey
 from common.errors import CommonReason, Refused
+from relay.case.cast import reading_key_of
 from relay.cli.command import network_command
 from relay.cli.options import User
 from relay.cli.output import clock_of, print_record, print_records, say
 from relay.cli.session import Session
 from relay.cli.values import create_file
+from relay.devnet.layout import DataFolder
 
 __all__ = ["add_to", "shown_to_me"]
 
@@ -59,12 +60,9 @@ def add_to(documents: typer.Typer) -> None:
 async def register_key(session: Session) -> None:
     """Register a reading key for the signing user; made in the key folder where there is none."""
     user = session.options.require_signer()
-    path = session.options.keys.reading(user.party_id, user.user_id)
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        create_private(path, ReaderKey.generate(secrets.token_bytes).private_bytes)
-    public_key = _own_key(session, user).public_key
-    outcome = await (await session.signing_books()).register_reading_key(public_key)
+    keys = session.options.keys
+    key = reading_key_of(keys, user.party_id, user.user_id, secrets.token_bytes)
+    outcome = await (await session.signing_books()).register_reading_key(key.public_key)
     session.show_outcome(BUSINESS, f"{user} reads what is sealed to it", outcome)
 
 
@@ -90,9 +88,16 @@ async def seal(
     own = session.options.require_signer()
     names = dict.fromkeys([str(own), *(reader or ())])
     to = [await _reader(books, User(name)) for name in names]
-    sealed = seal_for_readers(own.party_id, document, data, committed, to, secrets.token_bytes)
-    _store(session, store).put(sealed.content)
-    outcome = await books.record_sealed_document(document, paper.kind, sealed, subject)
+    outcome = await books.seal_document(
+        _store(session, store),
+        own.party_id,
+        document,
+        data,
+        committed,
+        to,
+        secrets.token_bytes,
+        subject,
+    )
     session.show_outcome(BUSINESS, f"{paper.kind} {document} is sealed to {len(to)}", outcome)
 
 
@@ -219,7 +224,7 @@ def _own_key(session: Session, user: User) -> ReaderKey:
 
 
 def _store(session: Session, folder: Path | None) -> FolderStore:
-    return FolderStore(folder or session.options.network.parent / "documents")
+    return FolderStore(folder or DataFolder(session.options.network.parent).documents)
 
 
 def _record(record: SealedRecord) -> dict[str, object]:

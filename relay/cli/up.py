@@ -17,6 +17,7 @@ import typer
 
 from assetchain.client import AssetClient
 from bizchain.client import BusinessClient
+from bizchain.documents.store import FolderStore
 from common.errors import Refused
 from common.rpc.client import ClientPorts
 from relay.audit.findings import AuditReport, Violated
@@ -176,6 +177,7 @@ async def _play(network: LocalNetwork) -> Path:
         network.relay,
         network.data.keys,
         folder,
+        FolderStore(network.data.documents),
         account,
         ClientPorts(),
     )

@@ -85,6 +85,11 @@ class DataFolder:
         return self.path / "logs" / f"{process}.log"
 
     @property
+    def documents(self) -> Path:
+        """The folder of sealed files."""
+        return self.path / "documents"
+
+    @property
     def cases(self) -> Path:
         return self.path / "cases"
 

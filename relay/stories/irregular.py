@@ -112,7 +112,7 @@ async def _lose(tale: Tale, warehouse: Actor, receipt_id: str, left: int) -> Non
     administrator = tale.administrator
     confirming = tale.books(administrator).confirm_loss(receipt_id, MISSING, evidence)
     await tale.does(administrator, "confirms the loss", confirming)
-    await tale.until(lambda: _impaired(tale, receipt_id), "the loss on the asset chain")
+    await tale.stage.until(lambda: _impaired(tale, receipt_id), "the loss on the asset chain")
 
 
 async def _reserved_sale(
@@ -137,7 +137,7 @@ async def _reserved_sale(
         seen = await stage.relay.transfer(agreement.transfer_id)
         return seen.decider_height if seen.decider_state == TransferState.RESERVED else None
 
-    height = await tale.until(reserved, "the sale reserved on both chains")
+    height = await tale.stage.until(reserved, "the sale reserved on both chains")
     told = f"X2: reserves half of {lot_id}, and waits"
     tale.tell(buyer.signer, told, height, ASSET)
     return agreement, package

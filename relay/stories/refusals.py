@@ -172,36 +172,25 @@ async def _on_one_chain(
 async def _one_request_one_effect(tale: Tale, people: People) -> None:
     """B16: the owner's own payment, sent again by somebody who overheard it."""
     ledger = tale.stage.books.ledger
-    payment = business_pb.Operation(
-        pay_cash=business_pb.PayCash(
-            payee=people.bank.party_id, currency=CURRENCY, amount=7, reference="a loan's interest"
-        )
+    payment = business_pb.PayCash(
+        payee=people.bank.party_id, currency=CURRENCY, amount=7, reference="a loan's interest"
     )
     request_id = tale.stage.ports.random_bytes(16)
-    valid_until = tale.stage.ports.now_unix_ms() + 60_000
-    composed = compose(
-        ledger.chain_id,
-        payment,
-        request_id=request_id,
-        valid_until_unix_ms=valid_until,
-        author=people.owner.author,
+    composed, used = (
+        _composed(
+            tale,
+            ledger,
+            business_pb.Operation(pay_cash=one),
+            people.owner.author,
+            request_id=request_id,
+        )
+        for one in (payment, business_pb.PayCash(payee=payment.payee, currency=CURRENCY, amount=8))
     )
     first = await _sent(ledger, composed)
     again = await _sent(ledger, composed)
     if (first.height, first.position) != (again.height, again.position):
         raise PlayFailed(f"a repeated request took effect at {first.height} and {again.height}")
     tale.tell(people.thief.signer, "sends the owner's payment again: it is the one", first.height)
-    used = compose(
-        ledger.chain_id,
-        business_pb.Operation(
-            pay_cash=business_pb.PayCash(
-                payee=people.bank.party_id, currency=CURRENCY, amount=8, reference="a loan"
-            )
-        ),
-        request_id=request_id,
-        valid_until_unix_ms=composed.valid_until_unix_ms,
-        author=people.owner.author,
-    )
     await tale.cannot(
         people.owner,
         "asks for something else under a request id it has used",
@@ -218,11 +207,12 @@ def _composed(
     operation: Message,
     author: Author,
     ahead_ms: int = 60_000,
+    request_id: bytes = b"",
 ) -> Composed:
     return compose(
         ledger.chain_id,
         operation,
-        request_id=tale.stage.ports.random_bytes(16),
+        request_id=request_id or tale.stage.ports.random_bytes(16),
         valid_until_unix_ms=tale.stage.ports.now_unix_ms() + ahead_ms,
         author=author,
     )

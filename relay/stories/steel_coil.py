@@ -18,12 +18,11 @@ from bizchain.contracts.invoices.types import InvoiceState
 from bizchain.contracts.receipts.types import ReceiptState
 from bizchain.documents.files import read_document
 from bizchain.documents.keydata import CommittedKeyData, key_data_of
-from bizchain.documents.readers import Reader, seal_for_readers
+from bizchain.documents.readers import Reader
 from bizchain.documents.ubl import read_ubl
 from bizchain.paperclient import Shown
 from bizchain.reasons import BusinessReason
 from common.amount import format_amount
-from common.crypto.sealing import ReaderKey
 from common.errors import CommonReason
 from common.ledger.lineage import Part
 from relay.agreement import (
@@ -37,7 +36,7 @@ from relay.agreement import (
     consent,
     package_of,
 )
-from relay.case.cast import Actor
+from relay.case.cast import Actor, reading_key_of
 from relay.case.samples import steel_coil
 from relay.case.stage import PlayFailed, shown
 from relay.stories.tale import COIL, CURRENCY, Tale
@@ -127,31 +126,31 @@ async def _match(tale: Tale, people: People) -> None:
     )
     accepting = tale.books(people.buyer).accept_invoice(*named)
     await tale.does(people.buyer, "accepts it: it is owed", accepting)
+    opening = f"wutong document open {' '.join(named)} --as {people.buyer.signer} --to invoice.xml"
+    tale.say(f"Its readers can read it: {opening}")
 
 
 async def _reader(tale: Tale, actor: Actor) -> Reader:
-    key = ReaderKey.generate(tale.stage.ports.random_bytes).public_key
-    registering = tale.books(actor).register_reading_key(key)
+    stage = tale.stage
+    made = reading_key_of(stage.keys, actor.party_id, actor.user_id, stage.ports.random_bytes)
+    registering = tale.books(actor).register_reading_key(made.public_key)
     await tale.does(actor, "registers the key that papers are sealed to", registering)
-    return Reader(actor.party_id, actor.user_id, 1, key)
+    return Reader(actor.party_id, actor.user_id, 1, made.public_key)
 
 
 async def _seal(
     tale: Tale, people: People, owner: Actor, file: str, readers: list[Reader]
 ) -> Shown:
     data = read_document(steel_coil() / file)
-    paper = read_ubl(data)
-    random_bytes = tale.stage.ports.random_bytes
-    committed = CommittedKeyData.new(
-        key_data_of(paper, people.seller.party_id, people.buyer.party_id),
-        paper.sha256,
-        random_bytes,
-    )
+    paper, random_bytes = read_ubl(data), tale.stage.ports.random_bytes
+    key_data = key_data_of(paper, people.seller.party_id, people.buyer.party_id)
+    committed = CommittedKeyData.new(key_data, paper.sha256, random_bytes)
     document_id = tale.name(paper.kind.lower())
-    sealed = seal_for_readers(owner.party_id, document_id, data, committed, readers, random_bytes)
-    recording = tale.books(owner).record_sealed_document(document_id, paper.kind, sealed)
+    sealing = tale.books(owner).seal_document(
+        tale.stage.store, owner.party_id, document_id, data, committed, readers, random_bytes
+    )
     told = f"records {paper.kind} {paper.id}, sealed to {len(readers)} readers"
-    await tale.does(owner, told, recording)
+    await tale.does(owner, told, sealing)
     return Shown(owner.party_id, document_id, committed.leaves())
 
 

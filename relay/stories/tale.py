@@ -8,9 +8,8 @@ await tale.cannot(bob, "pays more than there is", act, BusinessReason.INSUFFICIE
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from assetchain.client import AssetClient
@@ -35,8 +34,6 @@ T = TypeVar("T")
 CURRENCY = "CNY"
 COIL = Goods("hot-rolled coil", "720839", 20_000_000, "GRM", "prime", "hall 4")
 WORTH = 8_000_000
-POLL_SECONDS = 0.02
-WAIT_SECONDS = 30.0
 
 
 class Tale:
@@ -132,38 +129,21 @@ class Tale:
         self.stage.account.add(Entry(who, what, chain, height, final=True))
 
     async def does(
-        self, actor: Actor | str, what: str, act: Awaitable[Outcome], chain: str = BUSINESS
+        self, who: Actor | str, what: str, act: Awaitable[Outcome], chain: str = BUSINESS
     ) -> Outcome:
         """An act that takes effect; told where it became final."""
-        who = actor if isinstance(actor, str) else actor.signer
-        began = self.stage.ports.now_unix_ms()
-        outcome = await act
-        took = self.stage.ports.now_unix_ms() - began
-        entry = Entry(who, what, chain, outcome.height, final=True, elapsed_ms=took)
-        self.stage.account.add(entry)
-        return outcome
+        return await self.stage.does(who, what, act, chain)
 
     async def does_on_assets(self, actor: Actor, what: str, act: Awaitable[Outcome]) -> Outcome:
         """The same on the asset chain."""
-        return await self.does(actor, what, act, ASSET)
+        return await self.stage.does(actor, what, act, ASSET)
 
     async def cannot(
-        self, actor: Actor | str, what: str, act: Awaitable[object], *reasons: Reason
+        self, who: Actor | str, what: str, act: Awaitable[object], *reasons: Reason
     ) -> None:
-        """An act that must be refused, with one of these reasons."""
-        who = actor if isinstance(actor, str) else actor.signer
-        try:
-            await act
-        except Refused as refused:
-            if refused.reason not in reasons:
-                wanted = " or ".join(reason.name for reason in reasons)
-                message = f"{who} {what}: refused as {refused.reason.name}, not as {wanted}"
-                raise PlayFailed(message) from refused
-            self.refusals += 1
-            told = f"{what}: refused, {refused.reason.name}"
-            self.stage.account.add(Entry(who, told))
-        else:
-            raise PlayFailed(f"{who} {what}: nobody refused it")
+        """An act that must be refused, with one of these reasons; counted."""
+        await self.stage.cannot(who, what, act, *reasons)
+        self.refusals += 1
 
     async def turned_down(
         self,
@@ -208,21 +188,9 @@ class Tale:
             named = re.findall(r"\w+", last)
             return next((reason.name for reason in reasons if reason.name in named), None)
 
-        name = await self.until(refused, f"{what} is refused")
+        name = await self.stage.until(refused, f"{what} is refused")
         self.refusals += 1
         return name
-
-    async def until(self, look: Callable[[], Awaitable[T | None]], awaited: str) -> T:
-        """What `look` sees, once it sees anything. Raises `PlayFailed` after half a minute."""
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                while True:
-                    seen = await look()
-                    if seen is not None:
-                        return seen
-                    await asyncio.sleep(POLL_SECONDS)
-        except TimeoutError:
-            raise PlayFailed(f"{awaited}: not seen within {WAIT_SECONDS:g} s") from None
 
     async def held_on_assets(self, kind: str, subject: str, *, held: bool = True) -> int:
         """The height at which the asset chain knows that a hold lies there, or lies there not."""
@@ -233,7 +201,7 @@ class Tale:
             return found.block.height if is_held == held else None
 
         what = f"{'a hold' if held else 'no hold'} on {kind} {subject} on the asset chain"
-        return await self.until(look, what)
+        return await self.stage.until(look, what)
 
     async def end(self) -> None:
         """Verify the dossier of every transfer of the story, each from its file alone."""

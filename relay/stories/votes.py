@@ -144,7 +144,7 @@ async def _policy(tale: Tale, seller: Actor, buyer: Actor, lot_id: str) -> None:
         tale.books(seller).cancel_receipt(receipt_id),
         BusinessReason.GRADE_TOO_LOW,
     )
-    await tale.until(lambda: _is_closed(tale), "the policy on the asset chain")
+    await tale.stage.until(lambda: _is_closed(tale), "the policy on the asset chain")
     await tale.cannot(seller, "gives a sample away, unrated", moving(), AssetReason.GRADE_TOO_LOW)
     change_id = tale.name("grade")
     until = tale.stage.ports.now_unix_ms() + 24 * HOUR_MS
@@ -155,7 +155,7 @@ async def _policy(tale: Tale, seller: Actor, buyer: Actor, lot_id: str) -> None:
     await tale.does(maker, f"proposes grade A for {seller.party_id}", proposing)
     approving = tale.books(checker).approve_party_change(change_id)
     await tale.does(checker, "approves it", approving)
-    await tale.until(lambda: _is_graded(tale, seller), "the grade on the asset chain")
+    await tale.stage.until(lambda: _is_graded(tale, seller), "the grade on the asset chain")
     await tale.does_on_assets(seller, "gives a sample away, graded A", moving())
     await _pass_policy(tale, open_to_all if before is None else before.policy)
 
@@ -236,7 +236,7 @@ async def _until_charged(tale: Tale, schedule: FeeSchedule) -> None:
         found = await tale.stage.books.fee_schedule()
         return found if found.schedule == schedule else None
 
-    found = await tale.until(charged, "the schedule that passed is in force")
+    found = await tale.stage.until(charged, "the schedule that passed is in force")
     fee = format_amount(PRICE * schedule.trade_basis_points // 10_000, CURRENCY)
     tale.say(
         f"version {found.version} is in force: a trade of {format_amount(PRICE, CURRENCY)}"

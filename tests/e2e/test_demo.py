@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.case.samples import steel_coil
 from relay.devnet.layout import DataFolder
 from tests.e2e.local import own_base_port, processes_of, wutong
 from tests.e2e.readme import try_commands, try_example
@@ -66,6 +67,7 @@ def goes_on_and_stops_when_told(data: Path) -> None:
         try:
             try_commands(data.parent)
             assert " at height " in try_example(data.parent)
+            papers_of_the_story_can_be_read(data)
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(STOP_SECONDS_MAX) == 0
@@ -74,6 +76,20 @@ def goes_on_and_stops_when_told(data: Path) -> None:
     assert json.loads(status.stdout)["relay"]["up"] is True
     assert processes_of(data) == []
     wutong("audit", "--data", str(data))  # of the case and of all stories
+
+
+def papers_of_the_story_can_be_read(data: Path) -> None:
+    """By each of its readers, from the store of sealed files: as it was recorded."""
+    network = ("--network", str(DataFolder(data).network))
+    listed = json.loads(wutong("document", "list", "-o", "json", *network).stdout)
+    [invoice] = [row for row in listed if row["kind"] == "Invoice" and row["document"]]
+    named = (invoice["owner"], invoice["document"])
+    readers = json.loads(wutong("document", "readers", *named, "-o", "json", *network).stdout)
+    assert len(readers) == 2
+    for number, row in enumerate(readers):
+        to = data.parent / f"invoice-{number}.xml"
+        wutong("document", "open", *named, "--as", row["reader"], "--to", str(to), *network)
+        assert to.read_bytes() == (steel_coil() / "invoice.xml").read_bytes()
 
 
 def test_what_cannot_start_says_why_and_exits_non_zero(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from assetchain.client import AssetClient
 from bizchain.client import BusinessClient
+from bizchain.documents.store import MemoryStore
 from common.rpc.client import ClientPorts
 from relay.agreement import Trade, agree_on_trade, consent, package_of
 from relay.audit.folders import audit_folders
@@ -107,7 +108,16 @@ async def set_scene(network: LocalNetwork, folder: Path) -> Streams:
     books = BusinessClient(network.chains["bizchain"])
     assets = AssetClient(network.chains["assetchain"])
     account = Account(lambda _: None)
-    stage = Stage(books, assets, network.relay, network.data.keys, folder, account, ClientPorts())
+    stage = Stage(
+        books,
+        assets,
+        network.relay,
+        network.data.keys,
+        folder,
+        MemoryStore(),
+        account,
+        ClientPorts(),
+    )
     buyer, seller, store, bank, appraiser = (
         make_actor(network.data.keys, f"{role}-1", role, (role,), secrets.token_bytes)
         for role in ("buyer", "supplier", "warehouse", "bank", "appraiser")

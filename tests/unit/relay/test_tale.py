@@ -50,14 +50,14 @@ async def test_an_act_that_is_refused_for_another_reason_fails_the_story() -> No
 
 
 async def test_what_never_comes_fails_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.stories.tale.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("relay.case.stage.WAIT_SECONDS", 0.0)
     play, _ = tale()
 
     async def nothing() -> None:
         return None
 
     with pytest.raises(PlayFailed, match="the end of time: not seen"):
-        await play.until(nothing, "the end of time")
+        await play.stage.until(nothing, "the end of time")
 
 
 def test_names_are_new_in_every_play() -> None:
