@@ -1,9 +1,10 @@
 """A coil of steel: from the order to the goods at the buyer's gate, on both ledgers.
 
-Order, receipt advice and invoice are sealed to their readers and matched. The coil becomes a
-receipt and a lot. The owner splits off a part, lists it within limits, and one buyer is kept out by
-them; another buys it all. The buyer takes its goods out: it asks, an administrator agrees, the lot
-is burned and the storage paid in one transfer, and the goods leave by two signatures.
+Order, despatch advice, receipt advice and invoice are sealed to their readers, and matched. The
+coil becomes a receipt and a lot. The owner splits off a part, lists it within limits, and one buyer
+is kept out by them; another buys it all. The buyer takes its goods out: it asks, an administrator
+agrees, the lot is burned and the storage paid in one transfer, and the goods leave by two
+signatures.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ async def play_steel_coil(tale: Tale) -> None:
     for buyer in (people.buyer, people.rival):
         await tale.stage.deposit(people.bank, buyer, CURRENCY, DEPOSIT)
 
-    tale.chapter("2. Order, receipt advice and invoice are sealed to their readers, and matched")
+    tale.chapter("2. Order, despatch, receipt and invoice: sealed to their readers, and matched")
     await _match(tale, people)
 
     tale.chapter("3. The coil is reported, applied for, valued, approved, and becomes a lot (X1)")
@@ -102,10 +103,11 @@ async def play_steel_coil(tale: Tale) -> None:
 
 async def _match(tale: Tale, people: People) -> None:
     readers = [await _reader(tale, one) for one in (people.seller, people.buyer)]
-    order, receipt, invoice = [
+    order, _, receipt, invoice = [
         await _seal(tale, people, owner, file, readers)
         for owner, file in (
             (people.buyer, "order.xml"),
+            (people.seller, "despatch-advice.xml"),
             (people.buyer, "receipt-advice.xml"),
             (people.seller, "invoice.xml"),
         )
