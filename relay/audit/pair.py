@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from assetchain.contracts.lineage.keys import LINEAGE as LOT_LINEAGE
-from assetchain.contracts.lots.keys import LOT
-from assetchain.contracts.lots.types import Lot, LotState
+from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT
+from assetchain.contracts.lots.keys import VALUATION as VALUATION_NOTICE
+from assetchain.contracts.lots.types import Backing, Lot, LotState
 from bizchain.contracts.cash.keys import FEE_TERMS
 from bizchain.contracts.cash.queries import (
     days_begun,
@@ -25,11 +26,14 @@ from bizchain.contracts.cash.queries import (
 from bizchain.contracts.cash.types import FeeTerms
 from bizchain.contracts.exits.keys import EXIT_TERMS
 from bizchain.contracts.exits.types import ExitLeg
+from bizchain.contracts.incidents.keys import LOSS
 from bizchain.contracts.lineage.keys import LINEAGE as RECEIPT_LINEAGE
 from bizchain.contracts.lineage.queries import stored_since
 from bizchain.contracts.lineage.types import RecastLeg
 from bizchain.contracts.receipts.keys import RECEIPT
 from bizchain.contracts.receipts.types import ROOTED_STATES, Receipt, ReceiptState
+from bizchain.contracts.valuations.keys import VALUATION
+from bizchain.contracts.valuations.queries import notice_of
 from common.encoding import decode
 from common.governance.subjects import is_shared
 from common.ledger import lightclient, outbox
@@ -40,7 +44,7 @@ from common.ledger.ledger import Ledger
 from common.ledger.lightclient import PEER_HEADER
 from common.ledger.lineage import sum_of
 from common.ledger.versions import VERSION
-from common.transfer.facts import RecastFacts
+from common.transfer.facts import RecastFacts, ReceiptFacts
 from common.transfer.machine import TRANSFER, Role, TransferRow, TransferState
 from common.transfer.terms import opens_lock, read_terms, transfer_id_of
 from relay.agreement import DECIDED_BY_BOOKS
@@ -140,8 +144,8 @@ def _check_light_client(own: _Side, other: _Side) -> tuple[int, int]:
 
 
 def _check_mirror(books: _Side, assets: _Side) -> None:
-    """Once all messages are applied, parties, holds, grades and what travels of what was voted are
-    the same on both chains.
+    """Once all messages are applied, parties, holds, grades, valuations, losses and what travels of
+    what was voted are the same on both chains.
     """
     sent = outbox.counters(books.ledger.state).outbox_last
     if outbox.counters(assets.ledger.state).inbox_last != sent:
@@ -157,6 +161,20 @@ def _check_mirror(books: _Side, assets: _Side) -> None:
         raise assets.violated("mirror", "its holds are not those of the books")
     if dict(books.ledger.state.scan(GRADE)) != dict(assets.ledger.state.scan(GRADE)):
         raise assets.violated("mirror", "its grades are not those of the books")
+    valued = {row.receipt_id: notice_of(row) for _, row in books.ledger.state.scan(VALUATION)}
+    told_of = {row.receipt_id: row for _, row in assets.ledger.state.scan(VALUATION_NOTICE)}
+    if valued != told_of:
+        raise assets.violated("mirror", "its valuations are not those of the books")
+    lost = {
+        row.receipt_id: (row.confirmed, row.impaired)
+        for _, row in books.ledger.state.scan(LOSS)
+        if row.confirmed
+    }
+    impaired = {
+        row.receipt_id: (row.number, row.total) for _, row in assets.ledger.state.scan(IMPAIRMENT)
+    }
+    if lost != impaired:
+        raise assets.violated("mirror", "its losses are not those of the books")
     if _shared_versions(books) != _shared_versions(assets):
         raise assets.violated("mirror", "its versions are not those the books voted")
 
@@ -238,6 +256,7 @@ def _check_minted(books: _Side, assets: _Side, ahead: int) -> int:
         if receipt.state in ROOTED_STATES and receipt.receipt_id not in lots:
             raise books.violated("B4", f"receipt {receipt.receipt_id} is TOKENISED without a lot")
     _check_lineage(books, assets)
+    _check_backing(books, assets)
     return len(receipts)
 
 
@@ -292,6 +311,25 @@ def _check_lineage(books: _Side, assets: _Side) -> None:
             raise assets.violated("B4", f"lot {lot_id} and its receipt have two lineages")
     if receipts:
         raise books.violated("B4", f"receipt {min(receipts)} has a lineage and its lot has none")
+
+
+def _check_backing(books: _Side, assets: _Side) -> None:
+    """B4: a lot names the receipt and the valuation that its X1 proved, or its one parent's."""
+    state, proven = assets.ledger.state, books.transfers()
+    for _, lot in state.scan(LOT):
+        backing = state.get(BACKING, BACKING.key(lot.lot_id))
+        lineage = state.get(LOT_LINEAGE, LOT_LINEAGE.key(lot.lot_id))
+        row = proven.get(lot.transfer_id)
+        if lineage is not None:
+            parent = lineage.parents[0] if len(lineage.parents) == 1 else ""
+            expected = state.get(BACKING, BACKING.key(parent))
+        elif row is not None and row.record.flow == "X1" and lot.state != LotState.PENDING:
+            facts = decode(ReceiptFacts, row.record.facts)
+            expected = Backing(facts.receipt_hash, facts.valuation_hash)
+        else:
+            continue
+        if backing != expected:
+            raise assets.violated("B4", f"lot {lot.lot_id} names another receipt or valuation")
 
 
 def _check_fees(books: _Side) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from assetchain.contracts.holdings.keys import HOLDING
-from assetchain.contracts.lots.keys import BACKING, LOT, ROOT
+from assetchain.contracts.lots.keys import BACKING, IMPAIRMENT, LOT, ROOT, VALUATION
 from assetchain.contracts.lots.types import Root
 from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.authority.keys import CHANGE, STANDING
@@ -375,6 +375,19 @@ TAMPERINGS: dict[str, Tampering] = {
     ),
     "grade of another level on one chain": Tampering(
         assets(GRADE, "bob", grade="AAA"), "mirror", "grades"
+    ),
+    "valuation of another amount on one chain": Tampering(
+        assets(VALUATION, "receipt-bob", amount=more(1)), "mirror", "valuations"
+    ),
+    "loss forgotten by one chain": Tampering(
+        lambda pair: pair.asset.ledger.state.delete(IMPAIRMENT, IMPAIRMENT.key("receipt-bob")),
+        "mirror", "losses",
+    ),
+    "lot of another receipt": Tampering(
+        assets(BACKING, "lot-alice", receipt_hash=bytes(32)), "B4", "lot-alice names another"
+    ),
+    "lot by another valuation": Tampering(
+        assets(BACKING, "lot-alice", valuation_hash=bytes(32)), "B4", "lot-alice names another"
     ),
     "units from nothing": Tampering(units_from_nothing, "B3", "10 units"),
     "units in escrow for nothing": Tampering(units_moved_to_escrow, "B8", "lot-alice"),

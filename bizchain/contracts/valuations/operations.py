@@ -7,12 +7,11 @@ from typing import Any
 
 from bizchain.contracts.logistics.queries import check_digest, watched
 from bizchain.contracts.valuations.keys import VALUATION
-from bizchain.contracts.valuations.queries import check_not_lost, valuation_of
+from bizchain.contracts.valuations.queries import check_not_lost, notice_of, valuation_of
 from bizchain.contracts.valuations.types import (
     TEXT_CHARACTERS_MAX,
     VALIDITY_MS_MAX,
     Valuation,
-    valuation_hash,
 )
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -20,7 +19,6 @@ from common.amount import check_amount, currency_exponent
 from common.deadline import lies_within
 from common.errors import CommonReason, Refused
 from common.ledger.chain import Context, Rule
-from common.ledger.valuation import ValuationNotice
 
 __all__ = ["OPERATIONS", "keep_valuation"]
 
@@ -62,15 +60,7 @@ def keep_valuation(context: Context, valuation: Valuation) -> None:
     """Keep it in place of the one before, and tell the asset chain."""
     context.state.put(VALUATION, VALUATION.key(valuation.receipt_id), valuation)
     context.emit("valuation", valuation.receipt_id, valuation)
-    notice = ValuationNotice(
-        valuation.receipt_id,
-        valuation.number,
-        valuation.amount,
-        valuation.currency,
-        valuation.valid_until_unix_ms,
-        valuation_hash(valuation),
-    )
-    context.send("valuation", notice)
+    context.send("valuation", notice_of(valuation))
 
 
 def _check_statement(operation: pb.ValueReceipt) -> None:

@@ -6,15 +6,16 @@ from bizchain.contracts.incidents.queries import impaired_of
 from bizchain.contracts.receipts.queries import receipt_of
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.contracts.valuations.keys import VALUATION
-from bizchain.contracts.valuations.types import Valuation
+from bizchain.contracts.valuations.types import Valuation, valuation_hash
 from bizchain.reasons import BusinessReason
 from common.amount import scale_floor
 from common.deadline import expired
 from common.errors import Refused
 from common.ledger.chain import Context
 from common.ledger.state import Reader
+from common.ledger.valuation import ValuationNotice
 
-__all__ = ["check_not_lost", "check_valued", "valuation_of", "worth_of"]
+__all__ = ["check_not_lost", "check_valued", "notice_of", "valuation_of", "worth_of"]
 
 
 def valuation_of(state: Reader, receipt_id: str) -> Valuation | None:
@@ -52,3 +53,15 @@ def check_not_lost(state: Reader, receipt: Receipt) -> None:
     """Refuse goods that are all confirmed as lost. Raises `Refused(GOODS_LOST)`."""
     if impaired_of(state, receipt.receipt_id) >= receipt.quantity:
         raise Refused(BusinessReason.GOODS_LOST, f"nothing of {receipt.receipt_id} is left")
+
+
+def notice_of(valuation: Valuation) -> ValuationNotice:
+    """What the asset chain is told of a valuation."""
+    return ValuationNotice(
+        valuation.receipt_id,
+        valuation.number,
+        valuation.amount,
+        valuation.currency,
+        valuation.valid_until_unix_ms,
+        valuation_hash(valuation),
+    )

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from assetchain.contracts.holdings.queries import holding_of
 from assetchain.contracts.lineage.queries import lineage_of
-from assetchain.contracts.lots.keys import LOT
+from assetchain.contracts.lots.keys import BACKING, LOT
 from assetchain.contracts.lots.queries import left_of, lot_of
-from assetchain.contracts.lots.types import Lot
+from assetchain.contracts.lots.types import Backing, Lot
 from assetchain.reasons import AssetReason
 from assetchain.v1.operation_pb2 import MoveTitle
 from bizchain.contracts.lineage.queries import stored_since
@@ -22,6 +22,7 @@ from common.errors import CommonReason, TransferReason
 from common.ledger.lineage import ANCESTORS_MAX, CHILDREN_MAX, DEPTH_MAX, PARENTS_MAX, Part
 from common.transfer.machine import TransferState
 from common.transfer.terms import Mode
+from relay.audit.findings import Violated
 from tests.kit import logistics
 from tests.kit.exits import (
     DAY_MS,
@@ -357,3 +358,12 @@ def test_goods_are_stored_since_the_oldest_of_them_came(pair: Pair) -> None:
         assert stored_since(pair.business.ledger.state, receipt) == came
         assert receipt.reported_unix_ms > came
     judged(pair)
+
+
+def test_a_part_that_names_another_receipt_than_its_parent_is_found(pair: Pair) -> None:
+    pair.complete(split(pair, 300))
+    forged = Backing(bytes(32), bytes(32))
+    pair.asset.ledger.state.put(BACKING, BACKING.key("lot-part-1"), forged)
+    pair.asset.block()
+    with pytest.raises(Violated, match="lot-part-1 names another receipt"):
+        judged(pair)
