@@ -19,15 +19,20 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from assetchain.contracts.listings.keys import LISTING
+from assetchain.reading import READING
+from common.encoding import encode
 from common.errors import CommonReason, Refused, TransferReason
 from common.ledger.compose import Composed
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
+from common.ledger.reading import READ_GRANT, Sight
+from common.ledger.state import Reader
 from common.ledger.versions import LATEST, PARAMETER, VERSION, version_key
 from common.rpc.asker import CALL_SECONDS
 from common.rpc.client import VALID_MS, LedgerClient
 from common.rpc.verifier import Outcome
+from common.storage.memory import MemoryStateStore
 from common.v1 import ledger_service_pb2 as pb
 from relay.dossier.assembly import mandate_in, party_in, record_in
 from relay.dossier.contents import DossierRecord, MandateProof, PartyProof
@@ -100,6 +105,13 @@ class ChainLedger(Protocol):
 
     async def mandate(self, listing_id: str, min_height: int) -> MandateProof | None:
         """A listing as it stands in a final block not below `min_height`. None: there is none."""
+        ...
+
+    async def reads_any(self, name: str, parties: Sequence[str]) -> bool:
+        """Whether the party `name` may read what concerns any of these: asked of the asset chain.
+
+        It has the roles and copies of the grants to read. A name that is no party's reads nothing.
+        """
         ...
 
 
@@ -256,6 +268,20 @@ class GrpcLedger:
         """See `ChainLedger.mandate`."""
         found = await self._client.get(LISTING, LISTING.key(listing_id), min_height=min_height)
         return mandate_in(found.evidence)
+
+    async def reads_any(self, name: str, parties: Sequence[str]) -> bool:
+        """See `ChainLedger.reads_any`."""
+        party = await self._client.get(PARTY, PARTY.key(name))
+        if party.value is None:
+            return False
+        keys = [READ_GRANT.key(name, party_id) for party_id in parties]
+        grants = await asyncio.gather(*(self._client.get(READ_GRANT, key) for key in keys))
+        rows = MemoryStateStore()
+        rows.write([(PARTY.key(name), encode(party.value))])
+        found = zip(keys, grants, strict=True)
+        rows.write((key, encode(grant.value)) for key, grant in found if grant.value)
+        now_unix_ms = party.block.header.time_unix_ms
+        return Sight(READING, Reader(rows), name, now_unix_ms).sees_any(parties)
 
 
 def _result(outcome: Outcome) -> OperationResult:

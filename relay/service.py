@@ -4,10 +4,11 @@
 What a relay says of a transfer is what both chains have proven to it. It is no authority: whoever
 needs certainty asks the chains, or takes the dossier.
 
-Whoever has a certificate of the network may ask, and is shown what the chains show everybody: the
-operations in their blocks hold terms, openings and consents in the clear. The opening of a leg that
-its chain was not shown, so its price and quantity, is known to this relay alone, and it keeps it to
-itself. A refusal is told in the chain's words, which may say an amount.
+Whoever has a certificate of the network may ask, and is shown what the chains show everybody: where
+a transfer stands, its terms, which are hashes, and what proves that. Its legs and consents, so
+price and quantity, and a refusal in the chain's words, which may say an amount, are for those it
+concerns and for whoever may read of them (`common.ledger.reading`). The opening of a leg that its
+chain was not shown is known to this relay alone, and it keeps it to itself.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from msgspec.structs import replace
 
 from common.crypto.digest import DIGEST_BYTES
+from common.crypto.pki import PeerKind
 from common.errors import CommonReason, Refused, TransferReason
 from common.rpc.callers import caller_of
 from common.transfer.machine import Outcome, Role, TransferState, outcome_of
 from common.transfer.terms import transfer_id_of
-from relay.dossier.assembly import ChainProofs, assemble, leg_owners, listing_sold
+from relay.dossier.assembly import ChainProofs, assemble, leg_owners, leg_sold
 from relay.driver import RelayDriver
 from relay.inputs import Package, TransferRow
 from relay.metrics import facts_of
@@ -136,8 +138,11 @@ class RelayService(RelayServiceServicer):
     async def ExplainTransfer(
         self, request: pb.ExplainTransferRequest, context: Context
     ) -> pb.ExplainTransferResponse:
-        """What it waits for, and who can help."""
+        """What it waits for, and who can help. Raises `Refused(PERMISSION_DENIED)` to strangers."""
         transfer = await self._transfer(request.transfer_id)
+        if not await self._may_read(transfer, context):
+            message = "shown to those it concerns, to administrators and regulators with a grant"
+            raise Refused(CommonReason.PERMISSION_DENIED, f"what a transfer waits for is {message}")
         told = explain(self._reconciler, transfer)
         return pb.ExplainTransferResponse(
             transfer=_message(transfer),
@@ -168,18 +173,22 @@ class RelayService(RelayServiceServicer):
     async def GetDossier(
         self, request: pb.GetDossierRequest, context: Context
     ) -> pb.GetDossierResponse:
-        """One file with all that is proven of a transfer, made from final blocks of both chains."""
+        """One file with all that is proven of a transfer, made from final blocks of both chains.
+
+        Its legs and consents are left out for strangers: it proves what happened, not to what.
+        """
         transfer = await self._transfer(request.transfer_id)
         if not transfer.terms_bytes:
             raise Refused(CommonReason.NOT_READY, "the terms were not read yet; ask again")
+        shown = _opened(transfer) if await self._may_read(transfer, context) else None
         follower, decider = await asyncio.gather(
-            self._side(transfer, Role.FOLLOWER),
-            self._side(transfer, Role.DECIDER),
+            self._side(transfer, Role.FOLLOWER, shown),
+            self._side(transfer, Role.DECIDER, shown),
         )
-        dossier = assemble(transfer.terms_bytes, _public(transfer), follower, decider)
+        dossier = assemble(transfer.terms_bytes, shown, follower, decider)
         return pb.GetDossierResponse(dossier=dossier)
 
-    async def _side(self, transfer: Transfer, role: str) -> ChainProofs:
+    async def _side(self, transfer: Transfer, role: str, shown: Package | None) -> ChainProofs:
         """What one chain proves: the records, and its leg's owners as they stand after them."""
         follows = role == Role.FOLLOWER
         chain = transfer.follower_chain if follows else transfer.decider_chain
@@ -187,12 +196,20 @@ class RelayService(RelayServiceServicer):
         ledger = self._driver.ledgers[chain]
         records = [await ledger.record(transfer.transfer_id, height) for height in heights]
         newest = max(heights, default=0)
-        owners = leg_owners(chain, transfer.flow, role, _public(transfer))
+        owners = leg_owners(chain, transfer.flow, role, shown)
         read = {owner: await ledger.party(owner, newest) for owner in owners}
         parties = {owner: proof for owner, proof in read.items() if proof is not None}
-        sold = listing_sold(chain, transfer.flow, role, _public(transfer))
-        mandate = await ledger.mandate(sold, newest) if sold else None
+        sold = leg_sold(chain, transfer.flow, role, shown)
+        mandate = await ledger.mandate(sold.listing_id, newest) if sold else None
         return ChainProofs(await ledger.genesis(), records, parties, mandate)
+
+    async def _may_read(self, transfer: Transfer, context: Context) -> bool:
+        """Whether the caller may read what only the parties of a transfer have shown this relay."""
+        caller = caller_of(context).identity
+        if transfer.package is None or caller.kind is not PeerKind.CLIENT:
+            return True
+        concerned = _concerned_by(transfer)
+        return await self._driver.ledgers[self._asset].reads_any(caller.name, concerned)
 
     # --- finding ---------------------------------------------------------------------------------
 
@@ -239,7 +256,20 @@ def _read(rows: Mapping[str, TransferRow], chains: Sequence[str]) -> Transfer:
     return transfer
 
 
-def _public(transfer: Transfer) -> Package | None:
+def _concerned_by(transfer: Transfer) -> list[str]:
+    """Those who consent to it, and who sells by a listing."""
+    found: set[str] = set()
+    for chain, role in (
+        (transfer.follower_chain, Role.FOLLOWER),
+        (transfer.decider_chain, Role.DECIDER),
+    ):
+        found.update(leg_owners(chain, transfer.flow, role, transfer.package))
+        sold = leg_sold(chain, transfer.flow, role, transfer.package)
+        found.update([sold.seller] if sold else ())
+    return sorted(found)
+
+
+def _opened(transfer: Transfer) -> Package | None:
     """Of what was handed over, that which a block of its chain holds as well."""
     package = transfer.package
     if package is None:

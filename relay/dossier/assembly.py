@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from assetchain.contracts.listings.types import ListedTitleLeg
 from common.crypto.merkle import MerkleTree
 from common.encoding import decode, encode
 from common.errors import CommonReason, Refused
@@ -30,7 +31,7 @@ __all__ = [
     "ChainProofs",
     "assemble",
     "leg_owners",
-    "listing_sold",
+    "leg_sold",
     "mandate_in",
     "party_in",
     "record_in",
@@ -90,17 +91,18 @@ def mandate_in(evidence: Evidence) -> MandateProof | None:
     return MandateProof(block.header, block.certificate, entry.value, entry.proof)
 
 
-def listing_sold(chain_name: str, flow: str, role: str, package: Package | None) -> str:
-    """The listing that a chain's leg sells from: empty where there is none, or it is not known."""
+def leg_sold(
+    chain_name: str, flow: str, role: str, package: Package | None
+) -> ListedTitleLeg | None:
+    """A chain's leg, where it is known and sells from a listing."""
     opening = None
     if package is not None:
         follows = role == Role.FOLLOWER
         opening = package.follower_opening if follows else package.decider_opening
     try:
-        leg = listed_leg(chain_name, flow, role, opening)
+        return listed_leg(chain_name, flow, role, opening)
     except Refused:
-        return ""  # a package of a stranger, which no chain will ever take
-    return leg.listing_id if leg else ""
+        return None  # a package of a stranger, which no chain will ever take
 
 
 def leg_owners(chain_name: str, flow: str, role: str, package: Package | None) -> tuple[str, ...]:

@@ -222,7 +222,7 @@ class Planner:
         if transfer.attempts >= self._policy.refusals_before_quarantine:
             if not transfer.quarantine:
                 self.changed[transfer.transfer_id] = None
-            transfer.quarantine = transfer.refusal
+            transfer.quarantine = reason.name
         transfer.not_before_unix_ms = self.now_unix_ms + self.back_off_ms(transfer.attempts)
 
     # --- parts -----------------------------------------------------------------------------------

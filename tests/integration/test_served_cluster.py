@@ -77,6 +77,9 @@ async def test_a_relay_reads_a_party_with_all_that_proves_it_offline(
         assert verify_entry(final, PARTY.key("acme"), found.party, found.proof) == found.party
         assert decode(Party, found.party).party_id == "acme"
         assert await ledger.party("nobody", 1) is None
+        assert await ledger.reads_any("acme", ["bank", "acme"])
+        assert not await ledger.reads_any("acme", ["bank"])
+        assert not await ledger.reads_any("nobody", ["nobody"])
 
 
 async def test_a_submitted_transaction_is_final_and_its_effect_is_proven(

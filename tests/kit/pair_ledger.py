@@ -17,6 +17,7 @@ from common.errors import Refused
 from common.ledger.block import decode_leaf
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
+from common.ledger.reading import Sight
 from common.ledger.versions import PARAMETER, in_force
 from relay.dossier.assembly import mandate_in, party_in, record_in
 from relay.dossier.contents import DossierRecord, MandateProof, PartyProof
@@ -119,6 +120,12 @@ class PairLedger:
     async def mandate(self, listing_id: str, min_height: int) -> MandateProof | None:
         self._answer()
         return mandate_in(self._chain.reads.entry(LISTING.key(listing_id), min_height))
+
+    async def reads_any(self, name: str, parties: Sequence[str]) -> bool:
+        self._answer()
+        ledger = self._chain.ledger
+        rules = self._chain.chain.reading
+        return Sight(rules, ledger.state, name, self._hub.pair.now).sees_any(parties)
 
     def _answer(self) -> None:
         if self.away is not None:

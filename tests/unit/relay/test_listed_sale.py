@@ -32,7 +32,7 @@ from relay.agreement import Pair as ChainIds
 from relay.audit.sales import SaleBook
 from relay.dossier import Dossier, verify_dossier
 from relay.dossier.__main__ import main
-from relay.dossier.assembly import ChainProofs, assemble, listing_sold, mandate_in
+from relay.dossier.assembly import ChainProofs, assemble, leg_sold, mandate_in
 from relay.dossier.consents import NOT_PROVEN
 from relay.dossier.contents import MandateProof
 from relay.reconciler.explain import explain
@@ -174,7 +174,8 @@ def dossier() -> bytes:
     assert found is not None
     buyer = party_of(pair.books, "buyer")
     assert buyer is not None
-    sold = listing_sold("assetchain", "X2", "decider", found.package)
+    sold = leg_sold("assetchain", "X2", "decider", found.package)
+    assert sold is not None
     books, assets = (
         [record_of(chain, transfer_id, one) for one in heights]
         for chain, heights in (
@@ -182,7 +183,7 @@ def dossier() -> bytes:
             (pair.assets, found.decider_heights),
         )
     )
-    mandate = mandate_in(pair.assets.reads.entry(LISTING.key(sold), 0))
+    mandate = mandate_in(pair.assets.reads.entry(LISTING.key(sold.listing_id), 0))
     return assemble(
         found.terms_bytes,
         found.package,
