@@ -355,10 +355,12 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
     async def statement(
         self, party: str, currency: str, from_height: int = 1, to_height: int = 0
     ) -> Statement:
-        """A party's statement over final blocks (0: up to the newest), complete and proven.
+        """A party's statement over final blocks (0: up to the newest), proven.
 
         Every block from `from_height` on is read whole, up to one whose state proves the balances.
-        Raises `Refused`: NOT_FOUND where the party never had money here, INVALID_ARGUMENT.
+        A party that is shown no whole blocks has its own events of all blocks from the first one
+        on: they lead from nothing to the balances. Raises `Refused`: NOT_FOUND where the party
+        never had money here, INVALID_ARGUMENT, PERMISSION_DENIED.
         """
         cash = await self.ledger.get(CASH, CASH.key(party, currency), min_height=to_height)
         issued = await self.ledger.get(
@@ -377,8 +379,16 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
             issued.value or Issuance(0, 0),
             issued.block.height,
         )
-        blocks = await self._journal(from_height, max(cash.block.height, issued.block.height))
-        return statement_of(party, currency, proven, blocks, until)
+        last = max(cash.block.height, issued.block.height)
+        try:
+            blocks = await self._journal(from_height, last)
+        except Refused as refused:
+            if refused.reason is not CommonReason.PERMISSION_DENIED:
+                raise
+            own = await self._own_journal(last)
+            stated = statement_of(party, currency, proven, own, from_height, until)
+            return stated._replace(complete=False)
+        return statement_of(party, currency, proven, blocks, from_height, until)
 
     async def _journal(self, from_height: int, to_height: int) -> list[JournalBlock]:
         """Every event of final blocks, some blocks read ahead: none can be left out."""
@@ -389,6 +399,17 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
                 events = [leaf for leaf in block.leaves if isinstance(leaf, Event)]
                 header = block.final.header
                 found.append(JournalBlock(header.height, header.time_unix_ms, events))
+        return found
+
+    async def _own_journal(self, to_height: int) -> list[JournalBlock]:
+        """Of all final blocks what this caller may see of the journal."""
+        found: list[JournalBlock] = []
+        async for block in self.ledger.watch_blocks(1, ("journal",)):
+            events = [one.leaf for one in block.leaves if isinstance(one.leaf, Event)]
+            header = block.final.header
+            found.append(JournalBlock(header.height, header.time_unix_ms, events))
+            if header.height >= to_height:
+                break
         return found
 
     # --- what trades cost ------------------------------------------------------------------------

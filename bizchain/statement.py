@@ -2,9 +2,11 @@
 
 A reader has two things that need no trust: the party's balances, proven in the state of a final
 block, and every event of the blocks up to there, of which none can be left out. Counting back from
-the balances gives those at any earlier height, so opening and closing balance are proven too.
+the balances gives those at any earlier height, so opening and closing balance are proven too. Who
+is shown no whole blocks has its own events of all blocks from the first one on: they must lead from
+nothing to the proven balances, so that only movements that cancel out could be kept from it.
 
-    statement = statement_of("buyer-1", "CNY", proven, blocks, to_height=12)
+    statement = statement_of("buyer-1", "CNY", proven, blocks, from_height=3, to_height=12)
     statement.opening[AccountClass.AVAILABLE], statement.lines, statement.closing
 
 A movement within the party (from available to reserved) is two lines. What waits in a pot is no
@@ -60,7 +62,7 @@ def balances_of(
 
 
 class JournalBlock(NamedTuple):
-    """All events of a final block."""
+    """The events of a final block: all, or (in all blocks of a statement) all of one party's."""
 
     height: int
     time_unix_ms: int
@@ -83,7 +85,8 @@ class Line(NamedTuple):
 class Statement(NamedTuple):
     """Balances before the block `from_height` and after the block `to_height`, and all between.
 
-    `fees` is what was collected as fees in this time, where the party is the platform.
+    `fees` is what was collected as fees in this time, where the party is the platform. `complete`:
+    every event of the blocks was read, not only the party's own.
     """
 
     party: str
@@ -94,6 +97,7 @@ class Statement(NamedTuple):
     closing: Mapping[AccountClass, int]
     fees: int
     lines: tuple[Line, ...]
+    complete: bool = True
 
 
 def statement_of(
@@ -101,10 +105,11 @@ def statement_of(
     currency: str,
     proven: Mapping[AccountClass, ProvenBalance],
     blocks: Sequence[JournalBlock],
+    from_height: int,
     to_height: int,
 ) -> Statement:
-    """The statement of all `blocks` up to `to_height`. They follow each other without a gap, and
-    reach every height of `proven`.
+    """The statement of the `blocks` of these heights. They follow each other without a gap, begin
+    at `from_height` or at 1, where there was no money yet, and reach every height of `proven`.
 
     Raises `Refused(BAD_PROOF)` where the movements do not lead to the balances.
     """
@@ -116,6 +121,8 @@ def statement_of(
     }
     if min(balance.values()) < 0:
         raise Refused(CommonReason.BAD_PROOF, "the events do not lead to the proven balances")
+    if blocks[0].height == 1 and any(balance.values()):
+        raise Refused(CommonReason.BAD_PROOF, "the events begin with money that was not there")
     opening = dict(balance)
     closing = dict(balance)
     lines: list[Line] = []
@@ -125,32 +132,29 @@ def statement_of(
             raise Refused(
                 CommonReason.BAD_PROOF, f"the events of block {line.height} miss a movement"
             )
-        if line.height <= to_height:
+        if line.height < from_height:
+            opening[line.account] = balance[line.account]
+        elif line.height <= to_height:
             lines.append(line._replace(balance=balance[line.account]))
+        if line.height <= to_height:
             closing[line.account] = balance[line.account]
     income = AccountClass.FEES.of(party)
     return Statement(
         party,
         currency,
-        blocks[0].height,
+        from_height,
         to_height,
         opening,
         closing,
-        sum(entry.amount for entry in _entries(blocks, currency, to_height, income)),
+        sum(
+            entry.amount
+            for block in blocks
+            if from_height <= block.height <= to_height
+            for entry in _journal(block, currency)
+            if entry.credit == income
+        ),
         tuple(lines),
     )
-
-
-def _entries(
-    blocks: Sequence[JournalBlock], currency: str, to_height: int, credit: str
-) -> list[JournalEntry]:
-    return [
-        entry
-        for block in blocks
-        if block.height <= to_height
-        for entry in _journal(block, currency)
-        if entry.credit == credit
-    ]
 
 
 def _journal(block: JournalBlock, currency: str) -> list[JournalEntry]:

@@ -97,7 +97,10 @@ async def statement(
     from_height: Annotated[int, typer.Option(min=1, help="The first block.")] = 1,
     to_height: Annotated[int, typer.Option(min=0, help="The last block; 0: the newest.")] = 0,
 ) -> None:
-    """State every movement of an account, from whole blocks, with proven balances around them."""
+    """State every movement of an account, with proven balances around them.
+
+    From whole blocks; with --as PARTY/USER, from that party's own events of all blocks.
+    """
     found = await (await session.books()).statement(party, currency, from_height, to_height)
     lines = [_line_record(line, currency) for line in found.lines]
     if session.output is Output.JSON:
@@ -113,7 +116,8 @@ async def statement(
     )
     columns = ("height", "time", "account", "counter", "debit", "credit", "balance", "reference")
     print_records([*before, *lines, *after], session.output, columns=columns)
-    say(f"Blocks {found.from_height} to {found.to_height}, none left out; both balances proven.")
+    missing = "none left out" if found.complete else "the party's own: what cancels out may lack"
+    say(f"Blocks {found.from_height} to {found.to_height}, {missing}; both balances proven.")
     if found.fees:
         say(f"Collected as fees: {money(found.fees, currency)}.")
 

@@ -18,7 +18,7 @@ from bizchain.contracts.cash.types import AccountClass, TrialBalance
 from bizchain.node import APP
 from bizchain.reasons import BusinessReason
 from common.crypto.keyfile import save_signing_key
-from common.crypto.pki import save_credential
+from common.crypto.pki import PeerKind, save_credential
 from common.errors import CommonReason, Refused
 from common.governance.signing import Voter
 from common.governance.types import ProposalState, standing
@@ -31,7 +31,7 @@ from relay.cli.output import Output
 from relay.cli.session import Session
 from relay.devnet.layout import KeyFolder
 from relay.devnet.provision import CLIENT_NAME
-from tests.kit.served import CLIENT, ServedCluster, served, served_genesis
+from tests.kit.served import AUTHORITY, CLIENT, ServedCluster, served, served_genesis
 from tests.kit.tally import key_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -110,7 +110,7 @@ async def test_a_vote_changes_the_schedule_from_its_height_on(ledger: LedgerClie
 
 
 async def test_statement_and_trial_balance_are_proven_from_whole_blocks(
-    ledger: LedgerClient,
+    cluster: ServedCluster, ledger: LedgerClient
 ) -> None:
     books = BusinessClient(ledger)
     assert (await books.trial_balance()).balances == {}
@@ -133,6 +133,16 @@ async def test_statement_and_trial_balance_are_proven_from_whole_blocks(
     with pytest.raises(Refused) as refused:
         await books.statement("acme", "EUR", 3, 2)
     assert refused.value.reason is CommonReason.INVALID_ARGUMENT
+    credential = AUTHORITY.issue(PeerKind.CLIENT, "acme")
+    async with LedgerClient(cluster.network, "bizchain", credential) as own:
+        for heights in ((1, 0), (paid.height, 0), (1, paid.height - 1)):
+            seen = await BusinessClient(own).statement("acme", "EUR", *heights)
+            whole = await books.statement("acme", "EUR", *heights)
+            assert not seen.complete
+            assert seen._replace(complete=True, to_height=0) == whole._replace(to_height=0)
+        with pytest.raises(Refused) as refused:
+            await BusinessClient(own).statement("zeta", "EUR")
+        assert refused.value.reason is CommonReason.PERMISSION_DENIED
     balance = await books.trial_balance()
     assert balance.balances == {"EUR": TrialBalance(available=480, issuance=480)}
 

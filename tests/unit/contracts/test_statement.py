@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bizchain.contracts.cash.queries import cash_of, issuance_of
-from bizchain.contracts.cash.types import AccountClass
+from bizchain.contracts.cash.types import AccountClass, JournalEntry
 from bizchain.reasons import BusinessReason
 from bizchain.statement import (
     JournalBlock,
@@ -19,8 +19,10 @@ from bizchain.statement import (
     statement_of,
 )
 from bizchain.v1 import operation_pb2 as pb
+from common.encoding import decode
 from common.errors import CommonReason, Refused
 from common.ledger.block import Event, decode_leaf
+from common.ledger.reading import Sight
 from tests.kit import cast
 from tests.kit.pair import CASH_EACH, Pair, furnished
 from tests.kit.side import Side
@@ -56,7 +58,18 @@ def blocks_of(side: Side, from_height: int = 1) -> list[JournalBlock]:
 
 def state_it(side: Side, party: str, from_height: int = 1, to_height: int = 0) -> Statement:
     blocks = blocks_of(side, from_height)
-    return statement_of(party, "EUR", proven(side, party), blocks, to_height or side.height)
+    until = to_height or side.height
+    return statement_of(party, "EUR", proven(side, party), blocks, from_height, until)
+
+
+def own_statement(side: Side, party: str, from_height: int, to_height: int) -> Statement:
+    """By all a party is shown: its own events, of all blocks."""
+    sight = Sight(side.chain.reading, side.ledger.state, party, side.now)
+    blocks = [
+        block._replace(events=[event for event in block.events if sight.sees_event(event)])
+        for block in blocks_of(side)
+    ]
+    return statement_of(party, "EUR", proven(side, party), blocks, from_height, to_height)
 
 
 def pay(pair: Pair, payer: str, payee: str, amount: int) -> None:
@@ -125,6 +138,8 @@ def test_any_two_statements_that_meet_agree_where_they_meet(data: st.DataObject)
     assert second.closing == whole.closing
     assert (*first.lines, *second.lines) == whole.lines
     assert first.fees + second.fees == whole.fees
+    assert own_statement(side, party, between + 1, side.height) == second
+    assert own_statement(side, party, 1, between) == first
 
 
 EVENTFUL = eventful()
@@ -140,12 +155,26 @@ def test_a_missing_block_or_another_balance_is_noticed() -> None:
     for balances, shown in ((proven(side, "alice"), blocks), (wrong, blocks)):
         if balances is wrong:
             with pytest.raises(Refused) as refused:
-                statement_of("alice", "EUR", balances, shown, side.height)
+                statement_of("alice", "EUR", balances, shown, 1, side.height)
             assert refused.value.reason is CommonReason.BAD_PROOF
         else:
-            assert statement_of("alice", "EUR", balances, shown, side.height).lines
-    opening = statement_of("alice", "EUR", proven(side, "alice"), kept, side.height).opening
-    assert opening[AVAILABLE] == CASH_EACH, "money that came from no block of the statement"
+            assert statement_of("alice", "EUR", balances, shown, 1, side.height).lines
+    with pytest.raises(Refused, match="money that was not there"):
+        statement_of("alice", "EUR", proven(side, "alice"), kept, 1, side.height)
+
+
+def test_a_movement_kept_from_a_party_is_noticed() -> None:
+    side = EVENTFUL.business
+    blocks = blocks_of(side)
+    for number, block in enumerate(blocks):
+        for event in block.events:
+            if event.kind != "journal" or b"available/bob" not in event.payload:
+                continue
+            kept = [one for one in block.events if one is not event]
+            shown = [*blocks[:number], block._replace(events=kept), *blocks[number + 1 :]]
+            if decode(JournalEntry, event.payload).currency == "EUR":
+                with pytest.raises(Refused):
+                    statement_of("bob", "EUR", proven(side, "bob"), shown, 1, side.height)
 
 
 def test_rows_of_two_heights_make_one_statement() -> None:
@@ -156,7 +185,7 @@ def test_rows_of_two_heights_make_one_statement() -> None:
     side = pair.business
     issued = issuance_of(side.ledger.state, "EUR", "bank")
     balances = balances_of(account, at, issued, side.height)
-    statement = statement_of("bank", "EUR", balances, blocks_of(side, at), side.height)
+    statement = statement_of("bank", "EUR", balances, blocks_of(side, at), at, side.height)
     assert statement.opening[ISSUANCE] == 3 * CASH_EACH
     assert statement.closing[ISSUANCE] == 3 * CASH_EACH + 9
 
