@@ -8,7 +8,7 @@ __all__ = ["DocumentReason"]
 
 
 class DocumentReason(Reason):
-    """Reasons of reading documents. None is transient: the same bytes are refused again."""
+    """Reasons of reading documents. But for a store that is away, the same is refused again."""
 
     DOCUMENT_TOO_LARGE = (1900, Kind.LIMIT)
     DOCUMENT_TOO_DEEP = (1901, Kind.LIMIT)
@@ -27,5 +27,6 @@ class DocumentReason(Reason):
     STORED_DOCUMENT_DAMAGED = (1914, Kind.INVALID)
     KEY_DATA_TOO_LONG = (1915, Kind.INVALID)
     EXPORT_INCOMPLETE = (1916, Kind.INVALID)
+    STORE_UNAVAILABLE = (1917, Kind.UNAVAILABLE, True)
     TRADE_INCOMPLETE = (1920, Kind.INVALID)
     TRADE_CONTRADICTORY = (1921, Kind.INVALID)

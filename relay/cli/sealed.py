@@ -20,7 +20,7 @@ from bizchain.documents.readers import (
     key_data_from,
 )
 from bizchain.documents.records import Party as PaperParty
-from bizchain.documents.store import FolderStore
+from bizchain.documents.store import DocumentStore, store_at
 from bizchain.documents.ubl import read_ubl
 from bizchain.paperclient import Shown
 from common.crypto.privatefile import read_private
@@ -42,8 +42,11 @@ DocumentId = Annotated[str, typer.Argument(help="Document id, unique for its own
 Owner = Annotated[str, typer.Argument(help="Party id of who recorded it.")]
 Readers = Annotated[list[str] | None, typer.Option(help="Who may read: PARTY/USER; repeatable.")]
 Store = Annotated[
-    Path | None,
-    typer.Option(help="Folder of sealed files; `documents` beside the network file by default."),
+    str,
+    typer.Option(
+        help="Folder of sealed files, or an fsspec address (s3://bucket/papers);"
+        " `documents` beside the network file by default."
+    ),
 ]
 
 
@@ -74,7 +77,7 @@ async def seal(
     buyer: Annotated[str, typer.Option(help="Party id of the buyer it names.")] = "",
     reader: Readers = None,
     subject: Annotated[str, typer.Option(help="What it belongs to: receipts/coil-7.")] = "",
-    store: Store = None,
+    store: Store = "",
 ) -> None:
     """Record a document sealed to the signing user and named readers, and store its file."""
     data = read_document(file)
@@ -135,7 +138,7 @@ async def open_document(
     to: Annotated[
         Path | None, typer.Option(help="Where to write the file itself; created, mode 0600.")
     ] = None,
-    store: Store = None,
+    store: Store = "",
 ) -> None:
     """Read a sealed document as the signing user: its key data and, with --to, the file."""
     books = await session.books()
@@ -223,8 +226,8 @@ def _own_key(session: Session, user: User) -> ReaderKey:
         raise Refused(CommonReason.NOT_FOUND, message) from None
 
 
-def _store(session: Session, folder: Path | None) -> FolderStore:
-    return FolderStore(folder or DataFolder(session.options.network.parent).documents)
+def _store(session: Session, place: str) -> DocumentStore:
+    return store_at(place or str(DataFolder(session.options.network.parent).documents))
 
 
 def _record(record: SealedRecord) -> dict[str, object]:

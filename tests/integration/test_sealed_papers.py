@@ -13,6 +13,7 @@ from lxml import etree
 from msgspec.structs import replace
 
 from bizchain.documents.camt import SPACE
+from bizchain.documents.errors import DocumentReason
 from bizchain.node import APP
 from bizchain.reasons import BusinessReason
 from common.crypto.keyfile import save_signing_key
@@ -94,11 +95,16 @@ async def test_an_invoice_is_sealed_read_matched_and_accepted(
     both = [f"{party}/{USER}" for party in (SELLER, BUYER)]
     await shell(sealed.seal, "order-1", order, reader=both, **TRADE)
     await shell(sealed.seal, "receipt-1", receipt, reader=both, **TRADE)
-    await shell(sealed.seal, "invoice-1", bill, by=SELLER, reader=both, **TRADE)
+    elsewhere = {"store": f"file://{tmp_path}/bucket"}
+    await shell(sealed.seal, "invoice-1", bill, by=SELLER, reader=both, **elsewhere, **TRADE)
+    assert len([path for path in (tmp_path / "bucket").rglob("*") if path.is_file()]) == 1
 
     again = await shell.refused(sealed.seal, "invoice-2", bill, by=SELLER, **TRADE)
     assert again is BusinessReason.INVOICE_EXISTS
-    opened = await shell(sealed.open_document, SELLER, "invoice-1", to=tmp_path / "invoice.xml")
+    to: dict[str, Any] = {"to": tmp_path / "invoice.xml"}
+    missing = await shell.refused(sealed.open_document, SELLER, "invoice-1", **to)
+    assert missing is DocumentReason.STORED_DOCUMENT_MISSING
+    opened = await shell(sealed.open_document, SELLER, "invoice-1", **to, **elsewhere)
     assert (opened["payable_minor"], opened["buyer"]) == (11_187_000, BUYER)
     assert (tmp_path / "invoice.xml").read_bytes() == bill.read_bytes()
 

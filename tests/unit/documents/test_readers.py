@@ -23,7 +23,14 @@ from bizchain.documents.readers import (
     seal_for_readers,
 )
 from bizchain.documents.records import Item
-from bizchain.documents.store import STORED_BYTES_MAX, DocumentStore, FolderStore, MemoryStore
+from bizchain.documents.store import (
+    STORED_BYTES_MAX,
+    DocumentStore,
+    FolderStore,
+    MemoryStore,
+    UrlStore,
+    store_at,
+)
 from bizchain.documents.ubl import read_ubl
 from common.crypto.digest import sha256
 from common.crypto.sealing import ReaderKey, SealBroken, commit
@@ -207,9 +214,14 @@ def test_every_official_document_can_be_sealed_and_read_again(path: Path) -> Non
 # --- stores -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["memory", "folder"])
+@pytest.fixture(params=["memory", "folder", "memory://", "file://"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DocumentStore:
-    return MemoryStore() if request.param == "memory" else FolderStore(tmp_path / "store")
+    if request.param == "memory":
+        return MemoryStore()
+    scheme = "" if request.param == "folder" else request.param
+    found = store_at(f"{scheme}{tmp_path / 'store'}")
+    assert isinstance(found, UrlStore if scheme else FolderStore)
+    return found
 
 
 def test_what_is_put_is_got_by_its_digest(store: DocumentStore) -> None:
@@ -231,16 +243,38 @@ def test_what_is_too_large_is_not_stored(store: DocumentStore) -> None:
     assert caught.value.reason is DocumentReason.DOCUMENT_TOO_LARGE
 
 
-def test_a_damaged_file_is_refused_and_put_right_by_the_next_put(tmp_path: Path) -> None:
-    store = FolderStore(tmp_path)
+@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.mark.parametrize("damaged", [b"sealeD", b"seal", b"", bytes(STORED_BYTES_MAX + 7)])
+def test_a_damaged_file_is_refused_and_put_right_by_the_next_put(
+    tmp_path: Path, scheme: str, damaged: bytes
+) -> None:
+    store = store_at(f"{scheme}{tmp_path}")
     digest = store.put(b"sealed")
     path = tmp_path / digest.hex()[:2] / digest.hex()
-    path.write_bytes(b"sealeD")
+    path.write_bytes(damaged)
     with pytest.raises(Refused) as caught:
         store.get(digest)
     assert caught.value.reason is DocumentReason.STORED_DOCUMENT_DAMAGED
     store.put(b"sealed")
     assert store.get(digest) == b"sealed"
+
+
+def test_a_store_that_is_away_says_so_and_no_address_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"a file, where a folder is asked for")
+    store = store_at(f"file://{tmp_path}/taken")
+    with pytest.raises(Refused) as caught:
+        store.put(b"sealed")
+    assert caught.value.reason is DocumentReason.STORE_UNAVAILABLE
+    assert "taken" not in caught.value.message
+
+
+@pytest.mark.parametrize("url", ["nothing://key:secret@host/papers", "dropbox://key:secret/papers"])
+def test_an_address_nobody_can_open_is_refused_without_its_secrets(url: str) -> None:
+    """An unknown protocol, and one whose library is not installed."""
+    with pytest.raises(Refused) as caught:
+        store_at(url)
+    assert caught.value.reason is CommonReason.INVALID_ARGUMENT
+    assert "secret" not in caught.value.message
 
 
 def test_a_stored_file_is_whole_its_owner_s_alone_and_leaves_nothing_beside_it(
@@ -252,7 +286,7 @@ def test_a_stored_file_is_whole_its_owner_s_alone_and_leaves_nothing_beside_it(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_name_that_is_no_digest_leaves_the_folder_alone(tmp_path: Path) -> None:
+def test_a_name_that_is_no_digest_leaves_the_store_alone(store: DocumentStore) -> None:
     with pytest.raises(Refused) as caught:
-        FolderStore(tmp_path).get(b"../secret")
+        store.get(b"../secret")
     assert caught.value.reason is CommonReason.INVALID_ARGUMENT
