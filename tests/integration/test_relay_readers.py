@@ -54,3 +54,12 @@ async def test_strangers_are_shown_that_a_transfer_ended_and_not_what_was_traded
     assert await is_shown("regulator")
     relay.hub.tick(60_000)
     assert not await is_shown("regulator")
+
+
+async def test_a_party_is_told_what_its_transfer_waits_for_while_a_chain_is_away(
+    relay: Running,
+) -> None:
+    transfer_id = await relay.client.start_transfer(relay.pair.package(relay.pair.trade()))
+    relay.hub.ledgers["assetchain"].away = Refused(CommonReason.NO_QUORUM, "two of four are up")
+    async with relay.called_by("buyer") as buyer:
+        assert (await buyer.explain(transfer_id)).awaits
