@@ -36,7 +36,7 @@ from bizchain.contracts.invoices.types import Invoice, ReceiptUse
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC
 from bizchain.contracts.parties.types import FreezeOrder
-from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECEIPT, RESERVATION
+from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECASTING, RECEIPT, RESERVATION
 from bizchain.contracts.valuations.keys import VALUATION
 from common.governance.types import BALLOT, PROPOSAL
 from common.ledger.grades import GRADE
@@ -167,7 +167,7 @@ READING = ReadRules(
         {
             *(PARTY, HOLD, GRADE, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
             *(ISSUANCE, CURRENCY_BOOK, READING_KEY),
-            *(RECEIPT, DELIVERY, RESERVATION, CARVED, LINEAGE, STORAGE, VALUATION),
+            *(RECEIPT, DELIVERY, RESERVATION, RECASTING, CARVED, LINEAGE, STORAGE, VALUATION),
             *(HEAD, GOODS_EVENT, SSCC, HANDOVER, CASE, LOSS),
         }
     ),

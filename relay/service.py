@@ -206,7 +206,9 @@ class RelayService(RelayServiceServicer):
     async def _may_read(self, transfer: Transfer, context: Context) -> bool:
         """Whether the caller may read what only the parties of a transfer have shown this relay."""
         caller = caller_of(context).identity
-        if transfer.package is None or caller.kind is not PeerKind.CLIENT:
+        package, told = transfer.package, transfer.refusal
+        has_legs = package is not None and (package.follower_opening or package.decider_opening)
+        if caller.kind is not PeerKind.CLIENT or not (has_legs or told):
             return True
         concerned = _concerned_by(transfer)
         if caller.name in concerned:  # also while the chain that knows the others is away

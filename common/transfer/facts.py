@@ -17,7 +17,6 @@ class ReceiptFacts(Canonical, frozen=True):
 
     receipt_id: str
     owner: str
-    lot_id: str
     warehouse: str
     goods_code: str
     quantity: int
@@ -26,6 +25,7 @@ class ReceiptFacts(Canonical, frozen=True):
     place: str
     receipt_hash: bytes
     valuation_hash: bytes
+    lot_id: str
 
 
 class CashFacts(Canonical, frozen=True):

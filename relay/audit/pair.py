@@ -7,6 +7,7 @@ follow in every flow but the exit (X6), which they decide.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from bizchain.contracts.lineage.keys import LINEAGE as RECEIPT_LINEAGE
 from bizchain.contracts.lineage.queries import stored_since
 from bizchain.contracts.lineage.types import RecastLeg
 from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.queries import lot_named_by, receipt_of
 from bizchain.contracts.receipts.types import ROOTED_STATES, Receipt, ReceiptState
 from bizchain.contracts.valuations.keys import VALUATION
 from bizchain.contracts.valuations.queries import notice_of
@@ -99,6 +101,7 @@ def check_pair(business: Ledger, asset: Ledger) -> PairReport:
     transfers = _check_outcomes(books, assets, ahead)
     receipts = _check_minted(books, assets, ahead)
     _check_fees(books)
+    _check_names(books, assets)
     states = [(_state(follower), _state(decider)) for follower, decider in transfers.values()]
     return PairReport(
         len(transfers),
@@ -263,7 +266,7 @@ def _check_minted(books: _Side, assets: _Side, ahead: int) -> int:
 def _carved_out(books: _Side, assets: _Side) -> dict[str, int]:
     """By receipt: what X7 has taken of its lot, or made, that the books have yet to settle."""
     decided = assets.transfers()
-    waiting: dict[str, int] = {}
+    waiting: Counter[str] = Counter()
     for transfer_id, row in books.transfers().items():
         theirs = decided.get(transfer_id)
         if row.record.flow != "X7" or row.record.state != RESERVED or theirs is None:
@@ -273,7 +276,8 @@ def _carved_out(books: _Side, assets: _Side) -> dict[str, int]:
             whole = dict(zip(leg.parents, facts.quantities, strict=True))
             if len(leg.parents) == 1:
                 whole = {leg.parents[0]: sum_of(leg.children)}
-            waiting |= whole | {child.receipt_id: child.quantity for child in leg.children}
+            waiting.update(whole)
+            waiting.update({child.receipt_id: child.quantity for child in leg.children})
     return waiting
 
 
@@ -330,6 +334,15 @@ def _check_backing(books: _Side, assets: _Side) -> None:
             continue
         if backing != expected:
             raise assets.violated("B4", f"lot {lot.lot_id} names another receipt or valuation")
+
+
+def _check_names(books: _Side, assets: _Side) -> None:
+    """B5: the books know every lot by its name, so that a freeze of it holds the goods."""
+    for _, lot in assets.ledger.state.scan(LOT):
+        receipt = receipt_of(books.ledger.state, lot.receipt_id)
+        is_made = receipt is not None and receipt.state in ROOTED_STATES
+        if is_made and lot_named_by(books.ledger.state, lot.receipt_id) != lot.lot_id:
+            raise books.violated("B5", f"{lot.receipt_id} would not be held with {lot.lot_id}")
 
 
 def _check_fees(books: _Side) -> None:

@@ -23,7 +23,7 @@ from bizchain.contracts.incidents.types import (
     WatchRule,
     case_id_of,
 )
-from bizchain.contracts.logistics.keys import HEAD
+from bizchain.contracts.logistics.keys import GOODS_EVENT, HEAD, SSCC, event_key
 from bizchain.contracts.logistics.queries import (
     check_digest,
     head_of,
@@ -32,8 +32,8 @@ from bizchain.contracts.logistics.queries import (
     open_case_of,
     watched,
 )
-from bizchain.contracts.logistics.types import Head
-from bizchain.contracts.receipts.queries import check_unreserved, receipt_of
+from bizchain.contracts.logistics.types import Claim, Head
+from bizchain.contracts.receipts.queries import check_not_recast, receipt_of
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -44,6 +44,8 @@ from common.ledger.holds import Hold, HoldNotice, apply_notice
 from common.ledger.impairment import ImpairmentNotice
 
 __all__ = ["OPERATIONS", "fired_case", "open_cases"]
+
+ABOUT_PLACE = (WatchRule.MOVED, WatchRule.MISPLACED)
 
 
 # --- what rules open ----------------------------------------------------------------------------
@@ -98,6 +100,8 @@ def check_approve_counter_report(
 ) -> tuple[Head, Case]:
     """The case with one more approval; lifted where that was the last one required."""
     receipt, case = _case_to(context, "agree", operation)
+    if case.rule in ABOUT_PLACE:  # an open split or merge makes goods where these are expected
+        check_not_recast(context.state, receipt.receipt_id)
     given = [approval.role for approval in case.approvals]
     required = required_approvals(context.state, receipt)
     missing = [role for role in required if role not in given]
@@ -128,6 +132,7 @@ def apply_approve_counter_report(
     _keep_case(context, case)
     if case.state == CaseState.LIFTED:
         context.state.put(HEAD, HEAD.key(head.receipt_id), head)
+        _claim_containers(context, head, case)
         _tell_hold(context, case, placed=False)
 
 
@@ -149,7 +154,7 @@ def check_report_loss(context: Context, operation: pb.ReportLoss) -> Loss:
     Not while an open transfer splits, merges or lets out the goods: it ends, by its deadline.
     """
     receipt, _ = watched(context.state, operation.receipt_id)
-    check_unreserved(context.state, receipt.receipt_id)
+    check_not_recast(context.state, receipt.receipt_id)
     if not is_named(context.sender, receipt, LOSS_ACTORS["report"]):
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
     check_digest(operation.evidence_hash)
@@ -222,9 +227,16 @@ def _unanswered(case: Case) -> Case:
 def _without_case(head: Head, case: Case) -> Head:
     """The head once a case is lifted. Whoever approves where goods are expects them there."""
     kept = tuple(case_id for case_id in head.open_cases if case_id != case.case_id)
-    is_about_place = case.rule in (WatchRule.MOVED, WatchRule.MISPLACED)
-    expected = head.place if is_about_place else head.expected_place
+    expected = head.place if case.rule in ABOUT_PLACE else head.expected_place
     return replace(head, open_cases=kept, expected_place=expected)
+
+
+def _claim_containers(context: Context, head: Head, case: Case) -> None:
+    """Whoever agrees that containers are not in two places says that they are these goods'."""
+    event = context.state.get(GOODS_EVENT, event_key(case.receipt_id, case.event_number))
+    if case.rule == WatchRule.TWICE and event is not None:
+        for sscc in event.ssccs:
+            context.state.put(SSCC, SSCC.key(sscc), Claim(case.receipt_id, head.place))
 
 
 def _keep_case(context: Context, case: Case) -> None:

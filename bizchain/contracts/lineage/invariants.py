@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
-from bizchain.contracts.lineage.queries import lineage_of
+from bizchain.contracts.lineage.queries import lineage_of, stored_since
 from bizchain.contracts.lineage.types import RecastLeg
-from bizchain.contracts.receipts.keys import RECEIPT
+from bizchain.contracts.receipts.keys import CARVED, RECEIPT
 from bizchain.contracts.receipts.queries import receipt_of
-from bizchain.contracts.receipts.types import Receipt
+from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
-from common.ledger.lineage import ANCESTORS_MAX, DEPTH_MAX, Lineage, descent
+from common.ledger.lineage import ANCESTORS_MAX, DEPTH_MAX, Lineage, descent, sum_of
 from common.ledger.state import Reader
-from common.transfer.machine import TransferState, record_of
+from common.transfer.machine import TRANSFER, TransferState, record_of
 
 __all__ = ["INVARIANTS"]
 
@@ -34,6 +35,32 @@ def lineage_is_of_transfers(state: Reader) -> Sequence[Violation]:
     for _, receipt in state.scan(RECEIPT):
         if receipt.receipt_id not in children and _flow(state, receipt) == "X7":
             broken.append(Violation("B4", f"receipt {receipt.receipt_id} has lost its lineage"))
+    return broken
+
+
+def shares_are_of_transfers(state: Reader) -> Sequence[Violation]:
+    """B4, B15: what was carved out of a receipt its X7s made; children are stored as long as it."""
+    carved: Counter[str] = Counter()
+    for _, row in state.scan(TRANSFER):
+        if (row.record.flow, row.record.state) == ("X7", TransferState.SETTLED):
+            leg = decode(RecastLeg, row.leg)
+            if len(leg.parents) == 1:
+                carved[leg.parents[0]] += sum_of(leg.children)
+    kept = {key[1:].decode(): row.quantity for key, row in state.scan(CARVED)}
+    broken: list[Violation] = []
+    for receipt_id in sorted(carved.keys() | kept.keys()):
+        receipt, known = receipt_of(state, receipt_id), kept.get(receipt_id, 0)
+        is_gone = receipt is not None and receipt.state == ReceiptState.SUPERSEDED
+        last = receipt.quantity if receipt is not None and is_gone else 0
+        if carved[receipt_id] not in (known, known + last):
+            message = f"{carved[receipt_id]} was made of {receipt_id}, {known} was carved out"
+            broken.append(Violation("B4", message))
+    for key, storage in state.scan(STORAGE):
+        lineage = lineage_of(state, key[1:].decode())
+        parents = [receipt_of(state, one) for one in (lineage.parents if lineage else ())]
+        since = [stored_since(state, one) for one in parents if one is not None]
+        if storage.since_unix_ms != min(since, default=0):
+            broken.append(Violation("B15", f"{key[1:].decode()} is stored since another time"))
     return broken
 
 
@@ -62,4 +89,5 @@ def _is_made(state: Reader, receipt: Receipt, lineage: Lineage) -> bool:
 
 INVARIANTS: Mapping[str, Invariant] = {
     "receipt lineage is of transfers": lineage_is_of_transfers,
+    "shares of receipts are of transfers": shares_are_of_transfers,
 }

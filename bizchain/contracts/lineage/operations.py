@@ -11,18 +11,21 @@ from bizchain.contracts.incidents.queries import loss_of
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
 from bizchain.contracts.lineage.queries import lineage_of, shared_valuations, stored_since
 from bizchain.contracts.lineage.types import RecastLeg, Storage
-from bizchain.contracts.logistics.queries import check_no_handover, head_of
-from bizchain.contracts.receipts.keys import CARVED, RECEIPT, RESERVATION
+from bizchain.contracts.logistics.keys import HEAD
+from bizchain.contracts.logistics.queries import check_no_handover, first_head, head_of
+from bizchain.contracts.receipts.keys import CARVED, RECASTING, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.queries import (
     carved_of,
     check_goods_free,
     check_unreserved,
+    recasts_of,
     receipt_of,
     tokenised_receipt,
 )
 from bizchain.contracts.receipts.types import (
     TRANSITIONS,
     Carved,
+    Recasting,
     Receipt,
     ReceiptState,
     Reservation,
@@ -42,7 +45,7 @@ __all__ = ["LEGS", "OPERATIONS"]
 
 
 def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
-    """Tokenised receipts of this warehouse that nothing reserves, and names that are new."""
+    """Tokenised receipts of this warehouse that nothing takes out, and names that are new."""
     check_shape(leg.parents, leg.children)
     active_party(context.state, leg.owner)
     parents = [tokenised_receipt(context.state, receipt_id) for receipt_id in leg.parents]
@@ -87,9 +90,15 @@ def check_leg_unheld(context: Context, leg: RecastLeg) -> None:
 
 
 def reserve_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> bytes:
-    """Reserve the parents and the children's names, and publish what the lots must agree with."""
-    for receipt_id in _names(leg):
-        context.state.put(RESERVATION, RESERVATION.key(receipt_id), Reservation(transfer_id))
+    """Reserve the children's names, and publish what the lots must agree with.
+
+    The parents stay free for others: whoever names goods they do not have would keep their holders
+    from them. The asset chain takes one that agrees with what is left, and then no other.
+    """
+    for child in leg.children:
+        key = RESERVATION.key(child.receipt_id)
+        context.state.put(RESERVATION, key, Reservation(transfer_id))
+    _count(context, leg, 1)
     parents = [_known(context, receipt_id) for receipt_id in leg.parents]
     return encode(
         RecastFacts(
@@ -109,6 +118,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
     parents = [_known(context, receipt_id) for receipt_id in leg.parents]
     place = head_of(context.state, parents[0]).expected_place
     since = min(stored_since(context.state, parent) for parent in parents)
+    counted = min(head_of(context.state, parent).stock_take_unix_ms for parent in parents)
     lineage = _descent(context, leg, transfer_id)
     valuations = shared_valuations(
         context.state, leg.owner, parents, leg.children, context.time_unix_ms
@@ -134,12 +144,14 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
         _keep(context, made)
         context.state.put(LINEAGE, LINEAGE.key(child.receipt_id), lineage)
         context.state.put(STORAGE, STORAGE.key(child.receipt_id), Storage(since))
+        head = replace(first_head(made), stock_take_unix_ms=counted)
+        context.state.put(HEAD, HEAD.key(child.receipt_id), head)
     for valuation in valuations:
         keep_valuation(context, valuation)
 
 
 def release_leg(context: Context, _: bytes, leg: RecastLeg) -> None:
-    """The parents are as they were, and the names are free."""
+    """The parents are as they were, or as others made them, and the names are free."""
     _unreserve(context, leg)
 
 
@@ -166,8 +178,13 @@ def _nature(context: Context, receipt: Receipt) -> tuple[str, ...]:
     return (receipt.goods_code, receipt.unit, receipt.warehouse, receipt.quality, place)
 
 
-def _names(leg: RecastLeg) -> tuple[str, ...]:
-    return (*leg.parents, *(child.receipt_id for child in leg.children))
+def _count(context: Context, leg: RecastLeg, by: int) -> None:
+    for receipt_id in leg.parents:
+        key, left = RECASTING.key(receipt_id), recasts_of(context.state, receipt_id) + by
+        if left:
+            context.state.put(RECASTING, key, Recasting(left))
+        else:
+            context.state.delete(RECASTING, key)
 
 
 def _descent(context: Context, leg: RecastLeg, transfer_id: bytes) -> Lineage:
@@ -176,8 +193,9 @@ def _descent(context: Context, leg: RecastLeg, transfer_id: bytes) -> Lineage:
 
 
 def _unreserve(context: Context, leg: RecastLeg) -> None:
-    for receipt_id in _names(leg):
-        context.state.delete(RESERVATION, RESERVATION.key(receipt_id))
+    for child in leg.children:
+        context.state.delete(RESERVATION, RESERVATION.key(child.receipt_id))
+    _count(context, leg, -1)
 
 
 def _keep(context: Context, receipt: Receipt) -> None:

@@ -42,7 +42,8 @@ def shared_valuations(
     A split shares the amount by quantity, each child's part rounded down; what that leaves over
     stays with the parent, or goes to the last child where no parent is left. A part worth less
     than one minor unit is not valued. Merged goods are worth the sum, where all of them are valued
-    in one currency, no valuation has expired and none is the owner's; else nobody has valued them.
+    by one appraiser in one currency, who is not the owner, and none of it has expired; else nobody
+    has valued them.
     """
     found = [valuation_of(state, parent.receipt_id) for parent in parents]
     valued = [one for one in found if one is not None]
@@ -52,8 +53,8 @@ def shared_valuations(
         return _split(valued[0], parents[0], children)
     first, amount = valued[0], sum(one.amount for one in valued)
     if (
-        any(one.currency != first.currency for one in valued)
-        or any(one.appraiser == owner for one in valued)
+        any((one.currency, one.appraiser) != (first.currency, first.appraiser) for one in valued)
+        or first.appraiser == owner
         or any(expired(time_unix_ms, one.valid_until_unix_ms) for one in valued)
         or amount > AMOUNT_MAX
     ):

@@ -41,7 +41,7 @@ from bizchain.contracts.logistics.types import (
     Head,
     event_hash,
 )
-from bizchain.contracts.receipts.queries import check_goods_free, check_unreserved
+from bizchain.contracts.receipts.queries import check_goods_free, check_not_recast
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -153,7 +153,7 @@ def check_propose_handover(context: Context, operation: pb.ProposeHandover) -> H
     check_amount(operation.quantity, "quantity")
     _check_deadline(context, operation.deadline_unix_ms)
     check_goods_free(context.state, receipt.receipt_id)
-    check_unreserved(context.state, receipt.receipt_id)
+    check_not_recast(context.state, receipt.receipt_id)
     check_no_handover(context.state, receipt.receipt_id, context.time_unix_ms)
     before = handover_of(context.state, receipt.receipt_id)
     return Handover(

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from bizchain.contracts.incidents.queries import case_of
 from bizchain.contracts.incidents.types import Case, WatchRule, rule_of
+from bizchain.contracts.lineage.keys import LINEAGE
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC, event_key
 from bizchain.contracts.logistics.types import (
     COUNTED_KINDS,
@@ -38,6 +39,7 @@ from bizchain.reasons import BusinessReason
 from common.crypto.digest import DIGEST_BYTES
 from common.deadline import expired
 from common.errors import CommonReason, Refused
+from common.ledger.lineage import ancestors_of
 from common.ledger.state import Reader
 from common.ledger.versions import PARAMETER, in_force
 
@@ -230,12 +232,21 @@ def is_overtaken(state: Reader, receipt: Receipt, head: Head, named_hash: bytes)
 
 
 def claim_of(state: Reader, sscc: str, receipt_id: str) -> Claim | None:
-    """Whose a container is. A claim of another receipt ends with that receipt's goods."""
+    """Whose a container is. A claim of another receipt ends with that receipt's goods.
+
+    What was made of goods may show their containers as its own; until it does, they stay claimed by
+    a receipt that is superseded.
+    """
     claim = state.get(SSCC, SSCC.key(sscc))
     if claim is None or claim.receipt_id == receipt_id:
         return claim
+    if claim.receipt_id in ancestors_of(state, LINEAGE, receipt_id):
+        return replace(claim, receipt_id=receipt_id)
     other = receipt_of(state, claim.receipt_id)
-    return claim if other is not None and ReceiptState(other.state) in WATCHED_STATES else None
+    if other is None:
+        return None
+    is_there = other.state == ReceiptState.SUPERSEDED or other.state in WATCHED_STATES
+    return claim if is_there else None
 
 
 def open_case_of(state: Reader, head: Head, rule: WatchRule) -> Case | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT, RESERVATION
+from bizchain.contracts.lineage.types import RecastLeg
+from bizchain.contracts.receipts.keys import DELIVERY, RECASTING, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.types import (
     ROOTED_STATES,
     DeliveryState,
@@ -15,7 +17,7 @@ from bizchain.contracts.receipts.types import (
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
 from common.ledger.state import Reader
-from common.transfer.machine import OPEN_TRANSFER, TransferState, record_of
+from common.transfer.machine import OPEN_TRANSFER, TRANSFER, TransferState, record_of
 
 __all__ = ["INVARIANTS"]
 
@@ -74,13 +76,26 @@ def receipts_are_as_agreed(state: Reader) -> Sequence[Violation]:
 
 
 def reservations_are_open(state: Reader) -> Sequence[Violation]:
-    """B8: what an X6 or X7 has reserved it lets go when it ends; a receipt there is TOKENISED."""
+    """B8: what an X6 or X7 has reserved it lets go when it ends; a receipt there is TOKENISED.
+
+    A receipt is counted by every open X7 that would make others of it.
+    """
     broken: list[Violation] = []
     for key, row in state.scan(RESERVATION):
         receipt = state.get(RECEIPT, RECEIPT.key(key[1:].decode()))
         is_open = state.get(OPEN_TRANSFER, OPEN_TRANSFER.key(row.transfer_id)) is not None
         if not is_open or (receipt is not None and receipt.state != ReceiptState.TOKENISED):
             broken.append(Violation("B8", f"{key[1:].decode()} is reserved by what is not open"))
+    counted = {key[1:].decode(): row.open_transfers for key, row in state.scan(RECASTING)}
+    named = Counter(
+        parent
+        for _, row in state.scan(TRANSFER)
+        if (row.record.flow, row.record.state) == ("X7", TransferState.RESERVED)
+        for parent in decode(RecastLeg, row.leg).parents
+    )
+    if counted != named:
+        message = f"open transfers would recast {len(named)} receipts, {len(counted)} are counted"
+        broken.append(Violation("B8", message))
     return broken
 
 

@@ -218,6 +218,7 @@ def _delivered(delivery: Delivery, what: str) -> Delivery:
 
 def check_leg(context: Context, leg: ReceiptLeg, _: bytes) -> None:
     """An issued receipt of the leg's owner that nothing reserves, by an approved application."""
+    check_identifier(leg.lot_id, "lot id", long=True)
     receipt = _known(context, leg.receipt_id)
     if receipt.owner != leg.owner:
         raise Refused(BusinessReason.NOT_THE_OWNER, f"{leg.receipt_id} is another party's")
@@ -246,7 +247,6 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
         ReceiptFacts(
             receipt.receipt_id,
             receipt.owner,
-            leg.lot_id,
             receipt.warehouse,
             receipt.goods_code,
             receipt.quantity,
@@ -255,6 +255,7 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: ReceiptLeg) -> bytes:
             receipt.place,
             receipt_hash(receipt),
             application.valuation_hash,
+            leg.lot_id,
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bizchain.contracts.lineage.keys import LINEAGE
 from bizchain.contracts.lineage.types import RecastLeg
-from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECEIPT, RESERVATION
+from bizchain.contracts.receipts.keys import CARVED, DELIVERY, RECASTING, RECEIPT, RESERVATION
 from bizchain.contracts.receipts.types import Delivery, Receipt, ReceiptLeg, ReceiptState
 from bizchain.reasons import BusinessReason
 from common.encoding import decode
@@ -18,9 +18,11 @@ __all__ = [
     "carved_of",
     "check_goods_free",
     "check_issue_free",
+    "check_not_recast",
     "check_unreserved",
     "delivery_of",
     "lot_named_by",
+    "recasts_of",
     "receipt_of",
     "reserving_transfer",
     "tokenised_receipt",
@@ -50,8 +52,22 @@ def reserving_transfer(state: Reader, receipt_id: str) -> bytes:
 
 
 def check_unreserved(state: Reader, receipt_id: str) -> None:
-    """Raise `Refused(RECEIPT_RESERVED)` while an open X6 or X7 has this receipt or its name."""
+    """Raise `Refused(RECEIPT_RESERVED)` while an open X6 has this receipt, or an X7 its name."""
     _check_no_transfer(receipt_id, reserving_transfer(state, receipt_id))
+
+
+def recasts_of(state: Reader, receipt_id: str) -> int:
+    """How many open X7s would make others of this receipt."""
+    row = state.get(RECASTING, RECASTING.key(receipt_id))
+    return 0 if row is None else row.open_transfers
+
+
+def check_not_recast(state: Reader, receipt_id: str) -> None:
+    """As `check_unreserved`, and while an open X7 would make others of this receipt."""
+    check_unreserved(state, receipt_id)
+    if recasts_of(state, receipt_id):
+        message = f"{receipt_id} is being split or merged by a transfer that is open"
+        raise Refused(BusinessReason.RECEIPT_RESERVED, message)
 
 
 def check_issue_free(state: Reader, receipt_id: str) -> None:
@@ -65,12 +81,12 @@ def lot_named_by(state: Reader, receipt_id: str) -> str:
     """The lot that the goods of a receipt are or were, by the transfer that made it; or ""."""
     receipt = receipt_of(state, receipt_id)
     row = record_of(state, receipt.transfer_id) if receipt and receipt.transfer_id else None
-    if row is None:
-        return ""
-    if row.record.flow == "X1":
+    if row is not None and row.record.flow == "X1":
         return decode(ReceiptLeg, row.leg).lot_id
-    children = decode(RecastLeg, row.leg).children
-    return next(child.lot_id for child in children if child.receipt_id == receipt_id)
+    if row is not None and row.record.flow == "X7":
+        children = decode(RecastLeg, row.leg).children
+        return next(child.lot_id for child in children if child.receipt_id == receipt_id)
+    return ""
 
 
 def check_goods_free(state: Reader, receipt_id: str) -> None:
@@ -86,7 +102,7 @@ def check_goods_free(state: Reader, receipt_id: str) -> None:
 
 
 def tokenised_receipt(state: Reader, receipt_id: str) -> Receipt:
-    """A receipt whose goods stand behind a lot, and that no transfer has.
+    """A receipt whose goods stand behind a lot, and that no transfer takes out.
 
     Raises `Refused`: NOT_FOUND, WRONG_STATE, RECEIPT_RESERVED.
     """

@@ -20,6 +20,7 @@ __all__ = [
     "Carved",
     "Delivery",
     "DeliveryState",
+    "Recasting",
     "Receipt",
     "ReceiptLeg",
     "ReceiptState",
@@ -141,9 +142,15 @@ class ReceiptLeg(Canonical, frozen=True):
 
 
 class Reservation(Canonical, frozen=True):
-    """The open transfer that lets a tokenised receipt out, splits or merges it, or makes it."""
+    """The open transfer that lets a tokenised receipt out, or that makes it."""
 
     transfer_id: bytes
+
+
+class Recasting(Canonical, frozen=True):
+    """How many open transfers would split or merge a receipt. At most one of them can commit."""
+
+    open_transfers: int
 
 
 class Carved(Canonical, frozen=True):
