@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from assetchain.client import AssetClient
-from assetchain.contracts.lots.keys import LOT
+from assetchain.contracts.lots.keys import LOT, ROOT
 from bizchain.client import BusinessClient
 from common.deadline import UNIX_MS_MAX
 from common.ledger.holds import SUBJECT_KINDS
@@ -147,14 +147,18 @@ async def show_holds(session: Session, kind: Kind, subject: SubjectId) -> None:
 
 
 async def _subjects(session: Session, kind: str, subject: str) -> list[tuple[str, str]]:
-    """A subject, and whatever a hold on which holds it: a lot's receipt, and what made them."""
-    if kind == "receipt":
-        return [(kind, name) for name in await _made_of(await session.books(), subject)]
-    if kind != "lot":
+    """A subject, and whatever a hold on which holds it: lots, receipts, and what made them."""
+    if kind not in ("lot", "receipt"):
         return [(kind, subject)]
-    assets, found = await session.assets(), []
-    for name in await _made_of(assets, subject):
-        found.append((kind, name))
+    assets, lot_id = await session.assets(), subject
+    if kind == "receipt":
+        root = (await assets.ledger.get(ROOT, ROOT.key(subject))).value
+        if root is None:
+            return [(kind, name) for name in await _made_of(await session.books(), subject)]
+        lot_id = root.lot_id
+    found = []
+    for name in await _made_of(assets, lot_id):
+        found.append(("lot", name))
         lot = (await assets.ledger.get(LOT, LOT.key(name))).value
         found += [("receipt", lot.receipt_id)] if lot else []
     return found

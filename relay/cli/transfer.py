@@ -39,6 +39,7 @@ from relay.cli.options import User
 from relay.cli.output import Record, clock_of, print_record, print_records, say
 from relay.cli.session import Session
 from relay.cli.values import amount_of, create_file, digest_of, money, quantity_of
+from relay.client import RelayClient
 from relay.v1 import relay_service_pb2 as pb
 
 __all__ = ["add"]
@@ -432,15 +433,26 @@ async def _wait(session: Session, transfer_id: bytes) -> None:
     except Refused as refused:
         if refused.reason is not CommonReason.DEADLINE_EXCEEDED:
             raise
-        told = await relay.explain(transfer_id)
-        say(f"It has not ended in {seconds} s. It awaits {told.awaits}.")
-        if told.last_refusal:
-            say(f"The last refusal was {told.last_refusal}")
+        say(f"It has not ended in {seconds} s.")
+        until = await _say_what_it_awaits(relay, transfer_id)
         say("Ask again:")
         say(f"  wutong transfer explain {transfer_id.hex()}")
-        message = f"the transfer is open; it ends by {clock_of(told.ends_by_unix_ms)} or before"
-        raise Refused(CommonReason.OUTCOME_UNKNOWN, message) from None
+        raise Refused(CommonReason.OUTCOME_UNKNOWN, f"the transfer is open; {until}") from None
     print_record(_record(ended), session.output)
+
+
+async def _say_what_it_awaits(relay: RelayClient, transfer_id: bytes) -> str:
+    """Returns until when. To strangers a relay tells the deadline alone."""
+    try:
+        told = await relay.explain(transfer_id)
+    except Refused as refused:
+        if refused.reason is not CommonReason.PERMISSION_DENIED:
+            raise
+        return f"its deadline is {clock_of((await relay.transfer(transfer_id)).deadline_unix_ms)}"
+    say(f"It awaits {told.awaits}.")
+    if told.last_refusal:
+        say(f"The last refusal was {told.last_refusal}")
+    return f"it ends by {clock_of(told.ends_by_unix_ms)} or before"
 
 
 def _record(known: pb.Transfer) -> Record:

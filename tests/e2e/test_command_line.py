@@ -254,12 +254,13 @@ def a_hold_holds_what_was_made_of_it(shell: Shell) -> None:
     split = "transfer start split lot-2 TNE coil-9:lot-9:0.5 --as seller-1/clerk"
     assert "--consent store-1/USER" in shell.run(split, 2).stderr
     assert shell.read(f"{split} --consent store-1/clerk")["outcome"] == "COMMIT"
-    shell.run("hold place receipt coil-1 --case c-8 --ground theft --as regulator/officer")
-    for subject in ("lot lot-9", "receipt coil-9"):
-        [shown] = shell.read(f"hold show {subject}")
-        assert (shown["on"], shown["case"]) == ("receipt coil-1", "c-8")
-    shell.run("hold lift receipt coil-1 --case c-8 --as regulator/officer")
-    assert shell.read("hold show lot lot-9") == []
+    for held in ("receipt coil-1", "lot lot-2"):
+        shell.run(f"hold place {held} --case c-8 --ground theft --as regulator/officer")
+        for subject in ("lot lot-9", "receipt coil-9"):
+            [shown] = shell.read(f"hold show {subject}")
+            assert (shown["on"], shown["case"]) == (held, "c-8")
+        shell.run(f"hold lift {held} --case c-8 --as regulator/officer")
+        assert shell.read("hold show lot lot-9") == []
 
 
 def documents_are_sealed(shell: Shell, folder: Path) -> None:
