@@ -1,7 +1,7 @@
 """Sealed documents and invoices, for the client of the business books.
 
     await books.by(clerk).register_reading_key(key.public_key)
-    await books.by(seller).seal_document(store, "acme", "invoice-7", data, committed, ...)
+    await books.by(seller).record_sealed_document("invoice-7", "Invoice", sealed, store)
     await books.by(buyer).match_invoice(order, receipt, invoice, 100)
     await books.by(buyer).accept_invoice("acme", "invoice-7")
 
@@ -19,15 +19,13 @@ from bizchain.contracts.documents.queries import Leaf
 from bizchain.contracts.documents.types import ReadingKey, SealedKey, SealedRecord
 from bizchain.contracts.invoices.keys import INVOICE
 from bizchain.contracts.invoices.types import Invoice
-from bizchain.documents.keydata import CommittedKeyData
-from bizchain.documents.readers import Reader, ReaderSeal, SealedForReaders, seal_for_readers
+from bizchain.documents.readers import ReaderSeal, SealedForReaders
 from bizchain.documents.store import DocumentStore
 from bizchain.v1 import document_service_pb2 as document_pb
 from bizchain.v1 import invoice_service_pb2 as invoice_pb
 from bizchain.v1 import operation_pb2 as pb
 from bizchain.v1.document_service_pb2_grpc import DocumentServiceStub
 from bizchain.v1.invoice_service_pb2_grpc import InvoiceServiceStub
-from common.crypto.signing import RandomBytes
 from common.rpc.client import Found
 from common.rpc.council import CouncilClient
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row
@@ -52,9 +50,18 @@ class PaperClient(CouncilClient):
         return await self.act(register_reading_key=pb.RegisterReadingKey(public_key=public_key))
 
     async def record_sealed_document(
-        self, document_id: str, kind: str, sealed: SealedForReaders, subject: str = ""
+        self,
+        document_id: str,
+        kind: str,
+        sealed: SealedForReaders,
+        store: DocumentStore,
+        subject: str = "",
     ) -> Outcome:
-        """By any party: a document sealed to named readers. Its file is stored beforehand."""
+        """By any party: a document sealed to named readers. Its file is stored before.
+
+        Raises `Refused` as `store.put` and `act`.
+        """
+        store.put(sealed.content)
         return await self.act(
             record_sealed_document=pb.RecordSealedDocument(
                 document_id=document_id,
@@ -70,26 +77,6 @@ class PaperClient(CouncilClient):
                 readers=_grants(sealed.readers),
             )
         )
-
-    async def seal_document(
-        self,
-        store: DocumentStore,
-        owner: str,
-        document_id: str,
-        data: bytes,
-        committed: CommittedKeyData,
-        readers: Sequence[Reader],
-        random_bytes: RandomBytes,
-        subject: str = "",
-    ) -> Outcome:
-        """By its owner: a document sealed to readers. Its file is stored, then its record final.
-
-        Raises `Refused` as `seal_for_readers`, `store.put` and `act`.
-        """
-        sealed = seal_for_readers(owner, document_id, data, committed, readers, random_bytes)
-        store.put(sealed.content)
-        kind = str(committed.data.fields["kind"])
-        return await self.record_sealed_document(document_id, kind, sealed, subject)
 
     async def grant_reading(self, document_id: str, readers: Sequence[ReaderSeal]) -> Outcome:
         """By who recorded the document: further readers of it."""

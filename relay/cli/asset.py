@@ -51,10 +51,16 @@ async def move(
 
 
 async def show_lot(session: Session, lot: LotId) -> None:
-    """Show one lot, proven."""
-    found = await (await session.assets()).lot(lot)
+    """Show one lot, and what it was made of, proven."""
+    assets = await session.assets()
+    found, lineage = await assets.lot(lot), (await assets.lineage(lot)).value
     assert found.value is not None, "a found lot has a value"
-    print_record(_lot(found.value) | {"height": found.block.height}, session.output)
+    descent = {
+        "made_of": list(lineage.parents) if lineage else [],
+        "depth": lineage.depth if lineage else 0,
+        "height": found.block.height,
+    }
+    print_record(_lot(found.value) | descent, session.output)
 
 
 async def list_lots(session: Session) -> None:

@@ -18,6 +18,7 @@ from bizchain.documents.readers import (
     content_key_of,
     grant_to,
     key_data_from,
+    seal_for_readers,
 )
 from bizchain.documents.records import Party as PaperParty
 from bizchain.documents.store import DocumentStore, store_at
@@ -91,16 +92,9 @@ async def seal(
     own = session.options.require_signer()
     names = dict.fromkeys([str(own), *(reader or ())])
     to = [await _reader(books, User(name)) for name in names]
-    outcome = await books.seal_document(
-        _store(session, store),
-        own.party_id,
-        document,
-        data,
-        committed,
-        to,
-        secrets.token_bytes,
-        subject,
-    )
+    sealed = seal_for_readers(own.party_id, document, data, committed, to, secrets.token_bytes)
+    where = _store(session, store)
+    outcome = await books.record_sealed_document(document, paper.kind, sealed, where, subject)
     session.show_outcome(BUSINESS, f"{paper.kind} {document} is sealed to {len(to)}", outcome)
 
 

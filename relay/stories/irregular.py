@@ -98,7 +98,7 @@ async def _lose(tale: Tale, warehouse: Actor, receipt_id: str, left: int) -> Non
     """A count finds goods missing, and two firms agree that they are gone."""
     await _post(tale, warehouse, receipt_id, GoodsKind.STOCK_TAKE, quantity=left)
     evidence = tale.evidence()
-    await tale.does(
+    await tale.stage.does(
         warehouse,
         f"reports {shown(MISSING, COIL.unit)} as lost",
         tale.books(warehouse).report_loss(receipt_id, MISSING, evidence),
@@ -111,7 +111,7 @@ async def _lose(tale: Tale, warehouse: Actor, receipt_id: str, left: int) -> Non
     )
     administrator = tale.administrator
     confirming = tale.books(administrator).confirm_loss(receipt_id, MISSING, evidence)
-    await tale.does(administrator, "confirms the loss", confirming)
+    await tale.stage.does(administrator, "confirms the loss", confirming)
     await tale.stage.until(lambda: _impaired(tale, receipt_id), "the loss on the asset chain")
 
 
@@ -170,7 +170,7 @@ async def _post(
     )
     counted = "" if quantity is None else f", {shown(quantity, COIL.unit)} counted"
     told = f"posts a {kind} of {receipt_id} at {place}{counted}"
-    await tale.does(warehouse, told, tale.books(warehouse).post_event(event))
+    await tale.stage.does(warehouse, told, tale.books(warehouse).post_event(event))
     for case_id in (await tale.stage.books.goods_head(receipt_id)).open_cases:
         if case_id not in head.open_cases:
             tale.say(f"a rule fires: {case_id} holds {receipt_id}")
@@ -180,7 +180,7 @@ async def _answer_all(tale: Tale, warehouse: Actor, receipt_id: str) -> None:
     for case_id in (await tale.stage.books.goods_head(receipt_id)).open_cases:
         answer = tale.evidence()
         answering = tale.books(warehouse).counter_report(receipt_id, case_id, answer)
-        await tale.does(warehouse, f"answers {case_id}", answering)
+        await tale.stage.does(warehouse, f"answers {case_id}", answering)
         await tale.cannot(
             warehouse,
             f"agrees to its own answer to {case_id}",
@@ -189,7 +189,7 @@ async def _answer_all(tale: Tale, warehouse: Actor, receipt_id: str) -> None:
         )
         administrator = tale.administrator
         agreeing = tale.books(administrator).approve_counter_report(receipt_id, case_id, answer)
-        await tale.does(administrator, f"agrees: {case_id} is lifted", agreeing)
+        await tale.stage.does(administrator, f"agrees: {case_id} is lifted", agreeing)
 
 
 async def _impaired(tale: Tale, receipt_id: str) -> ImpairmentNotice | None:

@@ -198,7 +198,7 @@ async def _one_request_one_effect(tale: Tale, people: People) -> None:
         CommonReason.REQUEST_ID_REUSED,
     )
     back = tale.books(people.bank).pay_cash(people.owner.party_id, CURRENCY, 7, "paid back")
-    await tale.does(people.bank, "pays it back", back)
+    await tale.stage.does(people.bank, "pays it back", back)
 
 
 def _composed(
@@ -440,11 +440,11 @@ async def _frozen(tale: Tale, people: People, lot_id: str) -> None:
     receipt_id, case_id = tale.name("coil"), tale.name("inquiry")
     until = stage.ports.now_unix_ms() + HOUR_MS
     asking = tale.books(owner).request_exit(receipt_id, until)
-    await tale.does(owner, "asks for its goods", asking)
+    await tale.stage.does(owner, "asks for its goods", asking)
     agreeing = tale.books(tale.administrator).approve_exit(receipt_id, owner.party_id)
-    await tale.does(tale.administrator, "agrees", agreeing)
+    await tale.stage.does(tale.administrator, "agrees", agreeing)
     freezing = tale.regulator.place_hold("receipt", receipt_id, case_id, "inquiry")
-    await tale.does("regulator/officer", f"freezes {receipt_id}", freezing)
+    await tale.stage.does("regulator/officer", f"freezes {receipt_id}", freezing)
     await tale.held_on_assets("receipt", receipt_id)
     way_out = agree_on_exit(
         stage.pair,
@@ -474,5 +474,5 @@ async def _frozen(tale: Tale, people: People, lot_id: str) -> None:
         CommonReason.NOT_FOUND,
     )
     lifting = tale.regulator.lift_hold("receipt", receipt_id, case_id)
-    await tale.does("regulator/officer", "lifts it", lifting)
+    await tale.stage.does("regulator/officer", "lifts it", lifting)
     await tale.held_on_assets("receipt", receipt_id, held=False)

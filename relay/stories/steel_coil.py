@@ -19,7 +19,7 @@ from bizchain.contracts.invoices.types import InvoiceState
 from bizchain.contracts.receipts.types import ReceiptState
 from bizchain.documents.files import read_document
 from bizchain.documents.keydata import CommittedKeyData, key_data_of
-from bizchain.documents.readers import Reader
+from bizchain.documents.readers import Reader, seal_for_readers
 from bizchain.documents.ubl import read_ubl
 from bizchain.paperclient import Shown
 from bizchain.reasons import BusinessReason
@@ -39,7 +39,7 @@ from relay.agreement import (
 )
 from relay.case.cast import Actor, reading_key_of
 from relay.case.samples import steel_coil
-from relay.case.stage import PlayFailed, shown
+from relay.case.stage import ASSET, PlayFailed, shown
 from relay.stories.tale import COIL, CURRENCY, Tale
 from relay.stories.votes import pass_schedule
 
@@ -115,7 +115,9 @@ async def _match(tale: Tale, people: People) -> None:
     matching = tale.books(people.buyer).match_invoice(
         order, receipt, invoice, TOLERANCE_BASIS_POINTS
     )
-    await tale.does(people.buyer, "matches the invoice with order and receipt advice", matching)
+    await tale.stage.does(
+        people.buyer, "matches the invoice with order and receipt advice", matching
+    )
     named = people.seller.party_id, invoice.document_id
     judged = (await tale.stage.books.invoice(*named)).value
     if judged is None or judged.state != InvoiceState.MATCHED:
@@ -127,7 +129,7 @@ async def _match(tale: Tale, people: People) -> None:
         BusinessReason.NOT_THE_BUYER,
     )
     accepting = tale.books(people.buyer).accept_invoice(*named)
-    await tale.does(people.buyer, "accepts it: it is owed", accepting)
+    await tale.stage.does(people.buyer, "accepts it: it is owed", accepting)
     opening = f"wutong document open {' '.join(named)} --as {people.buyer.signer} --to invoice.xml"
     tale.say(f"Its readers can read it: {opening}")
 
@@ -136,7 +138,7 @@ async def _reader(tale: Tale, actor: Actor) -> Reader:
     stage = tale.stage
     made = reading_key_of(stage.keys, actor.party_id, actor.user_id, stage.ports.random_bytes)
     registering = tale.books(actor).register_reading_key(made.public_key)
-    await tale.does(actor, "registers the key that papers are sealed to", registering)
+    await tale.stage.does(actor, "registers the key that papers are sealed to", registering)
     return Reader(actor.party_id, actor.user_id, 1, made.public_key)
 
 
@@ -148,11 +150,12 @@ async def _seal(
     key_data = key_data_of(paper, people.seller.party_id, people.buyer.party_id)
     committed = CommittedKeyData.new(key_data, paper.sha256, random_bytes)
     document_id = tale.name(paper.kind.lower())
-    sealing = tale.books(owner).seal_document(
-        tale.stage.store, owner.party_id, document_id, data, committed, readers, random_bytes
+    sealed = seal_for_readers(owner.party_id, document_id, data, committed, readers, random_bytes)
+    recording = tale.books(owner).record_sealed_document(
+        document_id, paper.kind, sealed, tale.stage.store
     )
     told = f"records {paper.kind} {paper.id}, sealed to {len(readers)} readers"
-    await tale.does(owner, told, sealing)
+    await tale.stage.does(owner, told, recording)
     return Shown(owner.party_id, document_id, committed.leaves())
 
 
@@ -195,7 +198,7 @@ async def _sell(tale: Tale, people: People, part: Part) -> None:
     )
     listing = tale.assets(people.seller).list_lot(offer)
     told = f"lists it at {format_amount(PRICE, CURRENCY)} {CURRENCY} a tonne, not for its rival"
-    await tale.does_on_assets(people.seller, told, listing)
+    await tale.stage.does(people.seller, told, listing, ASSET)
     await tale.cannot(
         people.seller,
         "moves title of what is listed",
@@ -243,10 +246,10 @@ async def _let_out(tale: Tale, people: People, part: Part) -> None:
     buyer, books = people.buyer, tale.stage.books
     until = tale.stage.ports.now_unix_ms() + 24 * HOUR_MS
     asking = tale.books(buyer).request_exit(part.receipt_id, until)
-    await tale.does(buyer, f"asks for the goods of {part.receipt_id}", asking)
+    await tale.stage.does(buyer, f"asks for the goods of {part.receipt_id}", asking)
     administrator = tale.administrator
     agreeing = tale.books(administrator).approve_exit(part.receipt_id, buyer.party_id)
-    await tale.does(administrator, "agrees", agreeing)
+    await tale.stage.does(administrator, "agrees", agreeing)
     receipt = (await books.receipt(part.receipt_id)).value
     assert receipt is not None, "a found receipt has a value"
     stored_until = tale.stage.ports.now_unix_ms() + HOUR_MS
@@ -280,9 +283,9 @@ async def _deliver(tale: Tale, people: People, part: Part) -> None:
         CommonReason.NOT_FOUND,
     )
     offering = tale.books(warehouse).propose_delivery(part.receipt_id, deadline, note)
-    await tale.does(warehouse, "offers the goods at its gate", offering)
+    await tale.stage.does(warehouse, "offers the goods at its gate", offering)
     taking = tale.books(buyer).accept_delivery(part.receipt_id, note)
-    await tale.does(buyer, "signs for them", taking)
+    await tale.stage.does(buyer, "signs for them", taking)
     found = await tale.stage.books.receipt(part.receipt_id)
     if found.value is None or found.value.state != ReceiptState.DELIVERED:
         raise PlayFailed(f"the receipt is {found.value}")

@@ -2,7 +2,7 @@
 
 tale = Tale(stage, number)
 alice, bob = await tale.join(("supplier", "Baihe Steel"), ("buyer", "Ningtai Machinery"))
-await tale.does(bob, "pays", tale.books(bob).pay_cash(alice.party_id, "CNY", 5, "thanks"))
+await tale.stage.does(bob, "pays", tale.books(bob).pay_cash(alice.party_id, "CNY", 5, "thanks"))
 await tale.cannot(bob, "pays more than there is", act, BusinessReason.INSUFFICIENT_FUNDS)
 """
 
@@ -18,12 +18,11 @@ from common.crypto.digest import sha256
 from common.crypto.keyfile import load_signing_key
 from common.errors import Reason, Refused, TransferReason
 from common.governance.signing import Voter
-from common.rpc.verifier import Outcome
 from common.v1.transfer_pb2 import ReserveTransfer
 from relay.agreement import Agreement, Trade, consent, decline, package_of
 from relay.case.account import Entry
 from relay.case.cast import Actor, author_of, make_actor, party_id_from
-from relay.case.stage import ASSET, BUSINESS, Goods, PlayFailed, Stage
+from relay.case.stage import BUSINESS, Goods, PlayFailed, Stage
 from relay.devnet.founding import REGULATOR
 from relay.v1.relay_service_pb2 import TransferPackage
 
@@ -127,16 +126,6 @@ class Tale:
     def tell(self, who: str, what: str, height: int, chain: str = BUSINESS) -> None:
         """Something that became final."""
         self.stage.account.add(Entry(who, what, chain, height, final=True))
-
-    async def does(
-        self, who: Actor | str, what: str, act: Awaitable[Outcome], chain: str = BUSINESS
-    ) -> Outcome:
-        """An act that takes effect; told where it became final."""
-        return await self.stage.does(who, what, act, chain)
-
-    async def does_on_assets(self, actor: Actor, what: str, act: Awaitable[Outcome]) -> Outcome:
-        """The same on the asset chain."""
-        return await self.stage.does(actor, what, act, ASSET)
 
     async def cannot(
         self, who: Actor | str, what: str, act: Awaitable[object], *reasons: Reason

@@ -35,7 +35,7 @@ from common.ledger.versions import PARAMETER
 from common.rpc.verifier import Outcome
 from relay.agreement import agree_on_trade, consent, package_of
 from relay.case.cast import Actor
-from relay.case.stage import BUSINESS, PlayFailed
+from relay.case.stage import ASSET, BUSINESS, PlayFailed
 from relay.stories.tale import CURRENCY, Tale, reservation
 
 __all__ = ["pass_schedule", "play_votes"]
@@ -152,11 +152,11 @@ async def _policy(tale: Tale, seller: Actor, buyer: Actor, lot_id: str) -> None:
     proposing = tale.books(maker).propose_party_change(
         change_id, seller.party_id, "set_grade", {"grade": "A", "until_unix_ms": until}
     )
-    await tale.does(maker, f"proposes grade A for {seller.party_id}", proposing)
+    await tale.stage.does(maker, f"proposes grade A for {seller.party_id}", proposing)
     approving = tale.books(checker).approve_party_change(change_id)
-    await tale.does(checker, "approves it", approving)
+    await tale.stage.does(checker, "approves it", approving)
     await tale.stage.until(lambda: _is_graded(tale, seller), "the grade on the asset chain")
-    await tale.does_on_assets(seller, "gives a sample away, graded A", moving())
+    await tale.stage.does(seller, "gives a sample away, graded A", moving(), ASSET)
     await _pass_policy(tale, open_to_all if before is None else before.policy)
 
 
@@ -228,7 +228,7 @@ async def _propose(
 async def _vote(tale: Tale, proposal: bytes, *members: str, approve: bool = True) -> None:
     for member in members:
         voting = tale.stage.books.vote_on_change(tale.member(member), proposal, approve=approve)
-        await tale.does(member, f"votes {'yes' if approve else 'no'}", voting, BUSINESS)
+        await tale.stage.does(member, f"votes {'yes' if approve else 'no'}", voting, BUSINESS)
 
 
 async def _until_charged(tale: Tale, schedule: FeeSchedule) -> None:

@@ -254,6 +254,8 @@ def a_hold_holds_what_was_made_of_it(shell: Shell) -> None:
     split = "transfer start split lot-2 TNE coil-9:lot-9:0.5 --as seller-1/clerk"
     assert "--consent store-1/USER" in shell.run(split, 2).stderr
     assert shell.read(f"{split} --consent store-1/clerk")["outcome"] == "COMMIT"
+    made = shell.read("asset lot show lot-9")
+    assert (made["made_of"], made["depth"]) == (["lot-2"], 1)
     for held in ("receipt coil-1", "lot lot-2"):
         shell.run(f"hold place {held} --case c-8 --ground theft --as regulator/officer")
         for subject in ("lot lot-9", "receipt coil-9"):

@@ -85,6 +85,7 @@ def check_lot_free(state: Reader, lot: Lot) -> None:
 
     Or on any that it was made of, be it alive or not.
     """
-    for lot_id in (lot.lot_id, *ancestors_of(state, LINEAGE, lot.lot_id)):
-        check_free(state, "lot", lot_id)
-        check_free(state, "receipt", known_lot(state, lot_id).receipt_id)
+    behind = [known_lot(state, name) for name in ancestors_of(state, LINEAGE, lot.lot_id)]
+    for one in (lot, *behind):
+        check_free(state, "lot", one.lot_id)
+        check_free(state, "receipt", one.receipt_id)

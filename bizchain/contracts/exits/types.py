@@ -62,7 +62,7 @@ class ExitRequest(Canonical, frozen=True):
 class ExitLeg(Canonical, frozen=True):
     """Flow X6 on the business books: the goods are let out, and `payer` pays for their storage.
 
-    The lot is named, and proven by the asset chain, so that a freeze of it is judged here too.
+    The lot is named, and proven by the asset chain.
     """
 
     receipt_id: str

@@ -132,7 +132,8 @@ def apply_approve_counter_report(
     _keep_case(context, case)
     if case.state == CaseState.LIFTED:
         context.state.put(HEAD, HEAD.key(head.receipt_id), head)
-        _claim_containers(context, head, case)
+        if case.rule == WatchRule.TWICE:
+            _claim_containers(context, head, case)
         _tell_hold(context, case, placed=False)
 
 
@@ -234,9 +235,8 @@ def _without_case(head: Head, case: Case) -> Head:
 def _claim_containers(context: Context, head: Head, case: Case) -> None:
     """Whoever agrees that containers are not in two places says that they are these goods'."""
     event = context.state.get(GOODS_EVENT, event_key(case.receipt_id, case.event_number))
-    if case.rule == WatchRule.TWICE and event is not None:
-        for sscc in event.ssccs:
-            context.state.put(SSCC, SSCC.key(sscc), Claim(case.receipt_id, head.place))
+    for sscc in event.ssccs if event else ():
+        context.state.put(SSCC, SSCC.key(sscc), Claim(case.receipt_id, head.place))
 
 
 def _keep_case(context: Context, case: Case) -> None:

@@ -93,7 +93,7 @@ def reserve_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> bytes:
     """Reserve the children's names, and publish what the lots must agree with.
 
     The parents stay free for others: whoever names goods they do not have would keep their holders
-    from them. The asset chain takes one that agrees with what is left, and then no other.
+    from them. The asset chain takes what agrees with what is left, and only of units that are free.
     """
     for child in leg.children:
         key = RESERVATION.key(child.receipt_id)

@@ -148,7 +148,7 @@ class Reservation(Canonical, frozen=True):
 
 
 class Recasting(Canonical, frozen=True):
-    """How many open transfers would split or merge a receipt. At most one of them can commit."""
+    """How many open transfers would split or merge a receipt."""
 
     open_transfers: int
 

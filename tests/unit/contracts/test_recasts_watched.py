@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from assetchain.reasons import AssetReason
 from bizchain.contracts.lineage.keys import STORAGE
 from bizchain.contracts.lineage.types import RecastLeg, Storage
 from bizchain.contracts.receipts.keys import CARVED, RECASTING
@@ -68,6 +69,38 @@ def test_of_two_that_take_the_same_goods_one_commits(pair: Pair) -> None:
     pair.carry()
     assert pair.settle(first) is None
     assert recasts_of(pair.business.ledger.state, "receipt-alice") == 0
+    judged(pair)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_that_take_different_units_may_both_commit(pair: Pair, order: tuple[int, int]) -> None:
+    """Whichever is settled first; together they leave nothing of the lot."""
+    deals = [
+        recast(pair, "alice", [PARENT], [part(name, units)], mode=Mode.TWO_STEP)
+        for name, units in (("a", 400), ("b", 600))
+    ]
+    for deal in deals:
+        assert pair.reserve(deal) is None
+    pair.carry()
+    for deal in deals:
+        assert pair.reserve(deal, pair.asset) is None
+    for deal in deals:
+        assert pair.commit(deal) is None
+        judged(pair)
+    pair.carry()
+    for number in order:
+        assert pair.settle(deals[number]) is None
+        pair.carry()
+        judged(pair)
+    assert pair.receipt_of("receipt-alice").state == "SUPERSEDED"
+
+
+def test_nothing_is_merged_of_which_less_is_left_than_agreed(pair: Pair) -> None:
+    more = issued(pair, "more")
+    merged = recast(pair, "alice", [PARENT, more], [part("all", RECEIPT_UNITS + 500)])
+    assert pair.reserve(merged) is None
+    pair.complete(split(pair, 300))
+    assert pair.decide(merged) is AssetReason.FACTS_MISMATCH
     judged(pair)
 
 
