@@ -38,7 +38,10 @@ class GoodsClient(TypedClient):
     # --- goods -----------------------------------------------------------------------------------
 
     async def post_event(self, event: GoodsEvent) -> Outcome:
-        """By the warehouse or whoever has custody: what was seen, with `named_hash` before it."""
+        """By the warehouse or whoever has custody: what was seen, with `named_hash` before it.
+
+        A stock-take also by an administrator, while the warehouse is closed or suspended.
+        """
         return await self.act(
             post_event=pb.PostEvent(
                 receipt_id=event.receipt_id,
@@ -122,7 +125,7 @@ class GoodsClient(TypedClient):
     # --- incidents and delivery ------------------------------------------------------------------
 
     async def counter_report(self, receipt_id: str, case_id: str, evidence_hash: bytes) -> Outcome:
-        """By the receipt's warehouse: the answer to a case."""
+        """By the receipt's warehouse, or an administrator where it is not active: the answer."""
         operation = pb.CounterReport(
             receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
         )

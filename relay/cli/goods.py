@@ -132,7 +132,7 @@ async def list_incidents(
 async def answer(
     session: Session, receipt: ReceiptId, incident: CaseId, evidence: Evidence
 ) -> None:
-    """Answer a case by a counter-report, as the receipt's warehouse."""
+    """Answer a case by a counter-report, as the warehouse (closed: as an administrator)."""
     books = await session.signing_books()
     outcome = await books.counter_report(receipt, incident, digest_of(evidence))
     session.show_outcome(BUSINESS, f"case {incident} of {receipt} is answered", outcome)

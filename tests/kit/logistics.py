@@ -219,7 +219,8 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
 """Accepted once `prepare` was there."""
 
 ROLES_NEEDED = {
-    **dict.fromkeys(("post_event", "accept_handover"), frozenset({"carrier", "warehouse"})),
+    "post_event": frozenset({"administrator", "carrier", "warehouse"}),
+    "accept_handover": frozenset({"carrier", "warehouse"}),
     **dict.fromkeys(
         ("approve_counter_report", "reject_counter_report", "confirm_loss"),
         frozenset({"administrator"}),

@@ -26,7 +26,7 @@ from common.governance.types import (
     proposal_id_of,
 )
 from common.ledger.holds import holds_of
-from common.ledger.identity import party_of
+from common.ledger.identity import PartyStatus, party_of
 from common.transfer.machine import TransferState
 from common.v1.governance_pb2 import CloseProposal
 from tests.kit import applications, authority, cast, logistics, papers
@@ -276,6 +276,26 @@ def fire(pair: Pair, by: str) -> Reason | None:
     return refused if fired or refused else CommonReason.NOT_FOUND
 
 
+def answer(pair: Pair, by: str) -> Reason | None:
+    """Where the warehouse can: else see `stand_in`."""
+    if not is_open(pair):
+        return CommonReason.NOT_FOUND
+    return logistics.answer(pair, "receipt-alice", ALARM, by)
+
+
+def stand_in(pair: Pair, by: str) -> Reason | None:
+    """Once the warehouse is closed, anyone answers."""
+    if is_open(pair):
+        pair.close("warehouse")
+    return logistics.answer(pair, "receipt-alice", ALARM, by)
+
+
+def is_open(pair: Pair) -> bool:
+    """Whether the warehouse is still active."""
+    found = party_of(pair.business.ledger.state, "warehouse")
+    return found is not None and found.status == PartyStatus.ACTIVE
+
+
 def case_state(pair: Pair) -> str:
     found = case_of(pair.business.ledger.state, "receipt-alice", ALARM)
     assert found is not None
@@ -287,14 +307,16 @@ CASES = Walk(
     case_state,
     {
         ("fire",): fire,
-        ("answer",): lambda pair, by: logistics.answer(pair, "receipt-alice", ALARM, by),
+        ("answer",): answer,
+        ("stand_in",): stand_in,
         ("agree", "approve"): lambda pair, by: logistics.approve(pair, "receipt-alice", ALARM, by),
         ("reject",): lambda pair, by: logistics.reject(pair, "receipt-alice", ALARM, by),
     },
     {
         **people(administrator=ADMINISTRATORS, bank="bank", _warehouse="warehouse"),
-        "(a rule that fires)": frozenset({"warehouse"}),
+        "(a rule that fires)": frozenset({"warehouse", *ADMINISTRATORS.split()}),
     },
+    is_open,
 )
 
 

@@ -44,7 +44,7 @@ MUTANTS = {
         RULES, "known.append(origin_hash(origin_in(state, receipt)))", "pass"
     ),
     "post_for_anyone": Mutant(
-        EVENTS, "if context.sender not in (receipt.warehouse, head.custodian):", "if False:"
+        EVENTS, "    if context.sender in (receipt.warehouse, head.custodian):\n", "    if True:\n"
     ),
     "post_the_future": Mutant(
         EVENTS, "if not expired(context.time_unix_ms, event.event_unix_ms):", "if False:"
@@ -83,6 +83,18 @@ MUTANTS = {
     "approve_another_report": Mutant(INCIDENTS, "if reported != judged:", "if False:"),
     "lift_with_one_of_two": Mutant(INCIDENTS, "    if len(missing) > 1:\n", "    if False:\n"),
     "hold_in_silence": Mutant(INCIDENTS, '    context.send("hold", notice)\n', ""),
+    "stand_in_for_who_is_there": Mutant(
+        INCIDENTS, "if warehouse_signs(context.state, receipt):", "if False:"
+    ),
+    "stand_in_without_an_office": Mutant(
+        INCIDENTS, '    context.require_role(*CASE_ACTORS["stand_in"])\n', ""
+    ),
+    "stand_in_for_ones_own_goods": Mutant(
+        INCIDENTS,
+        "    if context.sender == receipt.owner:\n        raise",
+        "    if False:\n        raise",
+    ),
+    "see_all_for_the_warehouse": Mutant(EVENTS, "kind == GoodsKind.STOCK_TAKE and not", "not"),
     "lose_in_silence": Mutant(INCIDENTS, '    context.send("impairment", notice)\n', ""),
     "lose_more_than_there_is": Mutant(
         INCIDENTS, "if not 0 < operation.quantity <= left:", "if not 0 < operation.quantity:"
@@ -103,7 +115,7 @@ MUTANTS = {
     ),
 }
 
-NOTICED_BY = "logistics or handovers or incidents or delivery"
+NOTICED_BY = "logistics or handovers or incidents or delivery or closed_warehouse"
 """The modules of the contracts' tests that are about goods."""
 
 

@@ -34,6 +34,7 @@ def permit(context: Context, party_id: str, kind: str) -> None:
 OPERATIONS: Mapping[str, Rule[Any, Any]] = {}
 
 OFFICE_ABOUT_GOODS = (
+    "counter_report",
     "approve_counter_report",
     "reject_counter_report",
     "confirm_loss",

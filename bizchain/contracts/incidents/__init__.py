@@ -11,16 +11,18 @@ Rules:
   hold for each rule, and no stale answer lifts a newer alarm.
 - A case is lifted by two firms: the receipt's warehouse answers (counter-report), and every one of
   `required_approvals` approves that very answer, named by its hash. Lifting one lifts no other.
+- While that warehouse is closed or suspended an administrator answers in its place, never for goods
+  of its own firm; then one of a third firm approves.
 - An overdue stock-take is made good by a stock-take, then by an answer; whoever approves the answer
   to a wrong or new place accepts the place.
 - A loss is reported by the warehouse and confirmed by an administrator of another firm than the
   reporter's and the owner's, exactly as reported. What is lost is worth nothing from then on, is no
   longer missed by the rules, and travels to the asset chain as a certified message.
 
-      fire ┌──────┐ --answer--> ┌──────────┐ --approve--> LIFTED
-    ──────►│ OPEN │             │ ANSWERED │
-           └──────┘ <--reject-- └──────────┘
-                    <---fire---
+      fire ┌──────┐ --answer----> ┌──────────┐ --approve--> LIFTED
+    ──────►│ OPEN │ --stand in--> │ ANSWERED │
+           └──────┘ <---reject--- └──────────┘
+                    <----fire----
 
     counter_report(receipt_id="coil-7", case_id="quantity-below-tolerance-4", evidence_hash=...)
     approve_counter_report(receipt_id="coil-7", case_id=..., evidence_hash=the same)

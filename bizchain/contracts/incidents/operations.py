@@ -33,7 +33,7 @@ from bizchain.contracts.logistics.queries import (
     watched,
 )
 from bizchain.contracts.logistics.types import Claim, Head
-from bizchain.contracts.receipts.queries import check_not_recast, receipt_of
+from bizchain.contracts.receipts.queries import check_not_recast, receipt_of, warehouse_signs
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -43,7 +43,7 @@ from common.ledger.chain import Context, Rule
 from common.ledger.holds import Hold, HoldNotice, apply_notice
 from common.ledger.impairment import ImpairmentNotice
 
-__all__ = ["OPERATIONS", "fired_case", "open_cases"]
+__all__ = ["OPERATIONS", "check_stands_in", "fired_case", "open_cases"]
 
 ABOUT_PLACE = (WatchRule.MOVED, WatchRule.MISPLACED)
 
@@ -82,12 +82,11 @@ def open_cases(context: Context, cases: Sequence[Case]) -> None:
 
 
 def check_counter_report(context: Context, operation: pb.CounterReport) -> Case:
-    """The case answered by the receipt's warehouse, with evidence."""
-    receipt, case = _case_to(context, "answer", operation)
-    if not is_named(context.sender, receipt, CASE_ACTORS["answer"]):
-        raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
+    """The case answered with evidence: by the receipt's warehouse, or in its place."""
+    receipt, case = _known(context, operation)
+    reached = _case_after(case, _speaking(context, receipt))
     check_digest(operation.evidence_hash)
-    return replace(case, answered_by=context.sender, answer_hash=operation.evidence_hash)
+    return replace(reached, answered_by=context.sender, answer_hash=operation.evidence_hash)
 
 
 def apply_case(context: Context, _: pb.CounterReport | pb.RejectCounterReport, case: Case) -> None:
@@ -144,6 +143,19 @@ def check_reject_counter_report(context: Context, operation: pb.RejectCounterRep
     _check_other_firm(context, receipt, case.answered_by)
     _check_same_report(case.answer_hash, operation.evidence_hash)
     return _unanswered(case)
+
+
+def check_stands_in(context: Context, receipt: Receipt) -> None:
+    """Refuse whoever may not act for the warehouse of a receipt.
+
+    An administrator may while the warehouse is closed or suspended, so that nobody else could; not
+    for goods of its own firm. Raises `Refused`: NOT_THE_WAREHOUSE, PERMISSION_DENIED, OWN_FIRM.
+    """
+    if warehouse_signs(context.state, receipt):
+        raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{receipt.warehouse} keeps the goods")
+    context.require_role(*CASE_ACTORS["stand_in"])
+    if context.sender == receipt.owner:
+        raise Refused(BusinessReason.OWN_FIRM, "nobody speaks for goods that their own firm owns")
 
 
 # --- losses -------------------------------------------------------------------------------------
@@ -265,16 +277,36 @@ def _case_to(
     operation: pb.CounterReport | pb.ApproveCounterReport | pb.RejectCounterReport,
 ) -> tuple[Receipt, Case]:
     """A receipt, and its case in the state that this step leads to."""
+    receipt, case = _known(context, operation)
+    return receipt, _case_after(case, what)
+
+
+def _known(
+    context: Context,
+    operation: pb.CounterReport | pb.ApproveCounterReport | pb.RejectCounterReport,
+) -> tuple[Receipt, Case]:
     receipt = receipt_of(context.state, operation.receipt_id)
     case = case_of(context.state, operation.receipt_id, operation.case_id)
     if receipt is None or case is None:
         raise Refused(
             CommonReason.NOT_FOUND, f"{operation.receipt_id} has no case {operation.case_id}"
         )
+    return receipt, case
+
+
+def _case_after(case: Case, what: str) -> Case:
     reached = CASE_TRANSITIONS.get((CaseState(case.state), what))
     if reached is None:
         raise Refused(BusinessReason.WRONG_STATE, f"{what}: {case.case_id} is {case.state}")
-    return receipt, replace(case, state=reached.value)
+    return replace(case, state=reached.value)
+
+
+def _speaking(context: Context, receipt: Receipt) -> str:
+    """The step of whoever answers: the receipt's warehouse, or an administrator in its place."""
+    if is_named(context.sender, receipt, CASE_ACTORS["answer"]):
+        return "answer"
+    check_stands_in(context, receipt)
+    return "stand_in"
 
 
 def _role_of(context: Context, roles: Sequence[str]) -> str:

@@ -51,22 +51,26 @@ class CaseState(enum.StrEnum):
 CASE_TRANSITIONS: Mapping[tuple[CaseState, str], CaseState] = {
     (CaseState.OPEN, "fire"): CaseState.OPEN,
     (CaseState.OPEN, "answer"): CaseState.ANSWERED,
+    (CaseState.OPEN, "stand_in"): CaseState.ANSWERED,
     (CaseState.ANSWERED, "fire"): CaseState.OPEN,
     (CaseState.ANSWERED, "reject"): CaseState.OPEN,
     (CaseState.ANSWERED, "agree"): CaseState.ANSWERED,
     (CaseState.ANSWERED, "approve"): CaseState.LIFTED,
 }
 """(state, what is done) -> state. Nothing else is possible; a case begins OPEN, when a rule fires.
-To agree is to approve while others must too."""
+To stand in is to answer for a warehouse that is not active any more, which nobody else could; to
+agree is to approve while others must too."""
 
 CASE_ACTORS: Actors = {
     "fire": (BY_RULE,),
     "answer": (".warehouse",),
+    "stand_in": ("administrator",),
     "reject": ("administrator", "bank"),
     "agree": ("administrator", "bank"),
     "approve": ("administrator", "bank"),
 }
-"""Who does it: the receipt's warehouse answers; of the others, those whom this receipt requires."""
+"""Who does it: the receipt's warehouse answers, or an administrator in its place; of the others,
+those whom this receipt requires."""
 
 
 class Approval(Canonical, frozen=True):

@@ -14,6 +14,8 @@ Rules:
 - *An event names the hash before it.* One that names an earlier event was overtaken and is refused,
   to be made again (EVENT_CHAIN_MOVED); one that names a hash nobody knows here speaks of an event
   that is missing, and is a gap in the chain.
+- *Goods are counted* by whoever keeps or has them; while their warehouse is closed or suspended
+  also by an administrator of another firm than the owner's, since a rule asks for it.
 - *Goods are expected* where their receipt says, until they are moved before there is a lot on them
   or somebody approves where they are. A container is whose event named it first, until the goods
   of that receipt are gone.

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from bizchain.contracts.incidents.operations import fired_case, open_cases
+from bizchain.contracts.incidents.operations import check_stands_in, fired_case, open_cases
 from bizchain.contracts.incidents.queries import impaired_of
-from bizchain.contracts.incidents.types import Case, WatchRule
+from bizchain.contracts.incidents.types import CASE_ACTORS, Case, WatchRule
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC, event_key
 from bizchain.contracts.logistics.queries import (
     EVENTS_KEPT,
@@ -41,7 +41,11 @@ from bizchain.contracts.logistics.types import (
     Head,
     event_hash,
 )
-from bizchain.contracts.receipts.queries import check_goods_free, check_not_recast
+from bizchain.contracts.receipts.queries import (
+    check_goods_free,
+    check_not_recast,
+    warehouse_signs,
+)
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -74,13 +78,9 @@ class Sighted(NamedTuple):
 
 def check_post_event(context: Context, operation: pb.PostEvent) -> Sighted:
     """The event, the head after it, and the cases of the rules that fire."""
-    context.require_role(*CUSTODY_ROLES)
+    context.require_role(*CUSTODY_ROLES, *CASE_ACTORS["stand_in"])
     receipt, head = watched(context.state, operation.receipt_id)
-    if context.sender not in (receipt.warehouse, head.custodian):
-        raise Refused(
-            BusinessReason.NOT_THE_CUSTODIAN,
-            f"{receipt.receipt_id} is stored by {receipt.warehouse}, with {head.custodian} now",
-        )
+    _check_poster(context, receipt, head, operation.kind)
     event = GoodsEvent(
         receipt.receipt_id,
         head.count + 1,
@@ -307,6 +307,19 @@ def _keep_handover(context: Context, handover: Handover) -> None:
 
 
 # --- parts: checks ------------------------------------------------------------------------------
+
+
+def _check_poster(context: Context, receipt: Receipt, head: Head, kind: str) -> None:
+    """Whoever keeps or has the goods; who counts them for a warehouse that is not active, too."""
+    if context.sender in (receipt.warehouse, head.custodian):
+        context.require_role(*CUSTODY_ROLES)
+    elif kind == GoodsKind.STOCK_TAKE and not warehouse_signs(context.state, receipt):
+        check_stands_in(context, receipt)
+    else:
+        raise Refused(
+            BusinessReason.NOT_THE_CUSTODIAN,
+            f"{receipt.receipt_id} is stored by {receipt.warehouse}, with {head.custodian} now",
+        )
 
 
 def _check_event(context: Context, event: GoodsEvent) -> None:

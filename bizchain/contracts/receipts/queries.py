@@ -10,6 +10,7 @@ from bizchain.reasons import BusinessReason
 from common.encoding import decode
 from common.errors import CommonReason, Refused
 from common.ledger.holds import check_free
+from common.ledger.identity import PartyStatus, party_of
 from common.ledger.lineage import ancestors_of
 from common.ledger.state import Reader
 from common.transfer.machine import record_of
@@ -26,12 +27,19 @@ __all__ = [
     "receipt_of",
     "reserving_transfer",
     "tokenised_receipt",
+    "warehouse_signs",
 ]
 
 
 def receipt_of(state: Reader, receipt_id: str) -> Receipt | None:
     """The receipt with this id, or None."""
     return state.get(RECEIPT, RECEIPT.key(receipt_id))
+
+
+def warehouse_signs(state: Reader, receipt: Receipt) -> bool:
+    """Whether the warehouse of a receipt can say anything: it is neither closed nor suspended."""
+    warehouse = party_of(state, receipt.warehouse)
+    return warehouse is not None and warehouse.status == PartyStatus.ACTIVE
 
 
 def delivery_of(state: Reader, receipt_id: str) -> Delivery | None:

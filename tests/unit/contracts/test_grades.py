@@ -267,7 +267,7 @@ def test_the_office_claims_and_retreats_are_all_that_is_never_graded() -> None:
     assert signed - NEVER_GRADED == {
         "cancel_receipt", "deposit_cash", "issue_receipt", "move_title", "pay_cash",
         "record_document", "reject_receipt", "report_receipt", "withdraw_cash",
-        "post_event", "judge_overdue", "counter_report", "report_loss",
+        "post_event", "judge_overdue", "report_loss",
         "propose_handover", "accept_handover", "propose_delivery", "accept_delivery",
         "register_reading_key", "record_sealed_document", "grant_reading",
         "match_invoice", "accept_invoice", "reject_invoice",

@@ -1,0 +1,126 @@
+"""Goods whose warehouse was closed or suspended: somebody still answers for them, and not alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from assetchain.v1.operation_pb2 import MoveTitle
+from bizchain.reasons import BusinessReason
+from common.errors import CommonReason, TransferReason
+from common.ledger.holds import holds_of
+from tests.kit import authority, logistics
+from tests.kit.exits import judged, split
+from tests.kit.logistics import OVERDUE_MS, answer, approve, case, judge, open_cases, post, reject
+from tests.kit.pair import Pair, furnished
+
+RECEIPT, ALARM = "receipt-alice", "sensor-alarm-1"
+
+
+def closed(pair: Pair) -> None:
+    pair.close("warehouse")
+    pair.carry()
+
+
+def suspended(pair: Pair) -> None:
+    authority.make(pair, "suspend", party="warehouse", change_id="suspension")
+
+
+ENDS = pytest.mark.parametrize("end", [closed, suspended])
+
+
+@pytest.fixture
+def pair() -> Pair:
+    """Two firms are administrators; alice's goods were too warm."""
+    made = furnished()
+    made.join("oversight", "administrator")
+    assert post(made, RECEIPT, alarm="41 C") is None
+    return made
+
+
+@ENDS
+def test_an_administrator_answers_and_one_of_another_firm_approves(
+    pair: Pair, end: Callable[[Pair], None]
+) -> None:
+    end(pair)
+    assert answer(pair, RECEIPT, ALARM, by="operator") is None
+    assert case(pair, RECEIPT, ALARM).answered_by == "operator"
+    for own in ("operator", "operator:checker"):
+        assert approve(pair, RECEIPT, ALARM, by=own) is BusinessReason.OWN_FIRM
+        assert reject(pair, RECEIPT, ALARM, by=own) is BusinessReason.OWN_FIRM
+    assert reject(pair, RECEIPT, ALARM, by="oversight") is None
+    assert answer(pair, RECEIPT, ALARM, by="oversight") is None
+    assert approve(pair, RECEIPT, ALARM, by="operator") is None
+    pair.carry()
+    assert [holds_of(side.ledger.state, "receipt", RECEIPT) for side in pair.sides] == [(), ()]
+    judged(pair)
+
+
+@ENDS
+def test_nobody_else_answers_and_nobody_for_goods_of_their_own(
+    pair: Pair, end: Callable[[Pair], None]
+) -> None:
+    end(pair)
+    assert answer(pair, RECEIPT, ALARM) is CommonReason.SIGNER_UNKNOWN
+    for stranger in ("alice", "bank", "regulator", "appraiser"):
+        refused = answer(pair, RECEIPT, ALARM, by=stranger)
+        assert refused is CommonReason.PERMISSION_DENIED, stranger
+    logistics.change_receipt(pair, RECEIPT, owner="oversight")
+    assert answer(pair, RECEIPT, ALARM, by="oversight") is BusinessReason.OWN_FIRM
+    assert answer(pair, RECEIPT, ALARM, by="operator") is None
+
+
+def test_whoever_is_back_answers_alone_again(pair: Pair) -> None:
+    suspended(pair)
+    authority.make(pair, "resume", party="warehouse", change_id="resumption")
+    assert answer(pair, RECEIPT, ALARM, by="operator") is BusinessReason.NOT_THE_WAREHOUSE
+    assert answer(pair, RECEIPT, ALARM) is None
+
+
+def test_what_was_answered_before_the_end_may_be_approved_after_it(pair: Pair) -> None:
+    assert answer(pair, RECEIPT, ALARM) is None
+    closed(pair)
+    assert approve(pair, RECEIPT, ALARM) is None
+
+
+@ENDS
+def test_goods_that_ought_to_have_been_counted_are_counted_for_their_warehouse(
+    pair: Pair, end: Callable[[Pair], None]
+) -> None:
+    """Else every thirty days a case would be opened that nobody can make good."""
+    pair.advance(OVERDUE_MS)
+    assert post(pair, RECEIPT, by="operator") is BusinessReason.NOT_THE_CUSTODIAN
+    end(pair)
+    assert judge(pair, RECEIPT) is None
+    overdue = "stock-take-overdue-1"
+    assert answer(pair, RECEIPT, overdue, by="operator") is None
+    refused = approve(pair, RECEIPT, overdue, by="oversight")
+    assert refused is BusinessReason.STOCK_TAKE_STILL_OVERDUE
+    assert post(pair, RECEIPT, by="alice") is CommonReason.PERMISSION_DENIED
+    for kind in ("observation", "move", "sensor", "commission"):
+        refused = post(pair, RECEIPT, by="operator", kind=kind)
+        assert refused is BusinessReason.NOT_THE_CUSTODIAN, kind
+    logistics.change_receipt(pair, RECEIPT, owner="oversight")
+    assert post(pair, RECEIPT, by="oversight") is BusinessReason.OWN_FIRM
+    logistics.change_receipt(pair, RECEIPT, owner="alice")
+    assert post(pair, RECEIPT, by="operator") is None
+    assert approve(pair, RECEIPT, overdue, by="oversight") is None
+    assert open_cases(pair, RECEIPT) == (ALARM,)
+    judged(pair)
+
+
+def test_what_was_made_of_the_goods_is_free_with_them() -> None:
+    """The parts of a lot are held by the case of what they were made of, until it is answered."""
+    pair = furnished()
+    pair.join("oversight", "administrator")
+    pair.complete(split(pair, 400))
+    assert post(pair, RECEIPT, quantity=600, alarm="41 C") is None
+    closed(pair)
+    move = MoveTitle(lot_id="lot-part-1", receiver="bob", quantity=1, reference="sold")
+    assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
+    assert answer(pair, RECEIPT, ALARM, by="operator") is None
+    assert approve(pair, RECEIPT, ALARM, by="oversight") is None
+    pair.carry()
+    assert pair.asset.do("alice", move_title=move) is None
+    judged(pair)
