@@ -18,6 +18,8 @@ RULES = "bizchain/contracts/logistics/queries.py"
 EVENTS = "bizchain/contracts/logistics/operations.py"
 INCIDENTS = "bizchain/contracts/incidents/operations.py"
 RECEIPTS = "bizchain/contracts/receipts/operations.py"
+LINEAGE = "bizchain/contracts/lineage/operations.py"
+EXITS = "bizchain/contracts/exits/operations.py"
 LOSSES = "common/ledger/impairment.py"
 LOTS = "assetchain/contracts/lots/operations.py"
 
@@ -95,6 +97,36 @@ MUTANTS = {
         "    if False:\n        raise",
     ),
     "see_all_for_the_warehouse": Mutant(EVENTS, "kind == GoodsKind.STOCK_TAKE and not", "not"),
+    "judge_ones_own_part": Mutant(
+        INCIDENTS,
+        "    _check_other_firm(context, receipt, case.answered_by)\n"
+        "    _check_owns_no_part(context, receipt)\n",
+        "    _check_other_firm(context, receipt, case.answered_by)\n",
+    ),
+    "stand_in_for_ones_own_part": Mutant(
+        INCIDENTS,
+        'that their own firm owns")\n    _check_owns_no_part(context, receipt)\n',
+        'that their own firm owns")\n',
+    ),
+    "count_one_of_all_children": Mutant(
+        LINEAGE,
+        "count_offspring(context, made, len(leg.children))",
+        "count_offspring(context, made, 1)",
+    ),
+    "count_what_is_superseded": Mutant(
+        LINEAGE, "            count_offspring(context, parent, -1)\n", "            pass\n"
+    ),
+    "count_what_is_delivered": Mutant(RECEIPTS, "    count_offspring(context, receipt, -1)\n", ""),
+    "count_who_had_it_made": Mutant(
+        EXITS,
+        "    count_offspring(context, receipt, -1)\n    count_offspring(context, released, 1)\n",
+        "",
+    ),
+    "count_the_nearest_alone": Mutant(
+        LINEAGE,
+        "ancestors_of(context.state, LINEAGE, receipt.receipt_id):",
+        "ancestors_of(context.state, LINEAGE, receipt.receipt_id)[:1]:",
+    ),
     "lose_in_silence": Mutant(INCIDENTS, '    context.send("impairment", notice)\n', ""),
     "lose_more_than_there_is": Mutant(
         INCIDENTS, "if not 0 < operation.quantity <= left:", "if not 0 < operation.quantity:"
@@ -115,7 +147,7 @@ MUTANTS = {
     ),
 }
 
-NOTICED_BY = "logistics or handovers or incidents or delivery or closed_warehouse"
+NOTICED_BY = "logistics or handovers or incidents or delivery or closed_warehouse or parts_judged"
 """The modules of the contracts' tests that are about goods."""
 
 

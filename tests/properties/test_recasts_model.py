@@ -18,7 +18,7 @@ from common.transfer.machine import TransferState
 from common.transfer.terms import Mode
 from relay.agreement import Agreement
 from tests.kit.exits import approve, ask, issued, judged, leave, part, recast
-from tests.kit.logistics import report_loss
+from tests.kit.logistics import accept, deliver, report_loss
 from tests.kit.pair import RECEIPT_UNITS, Pair, furnished
 
 OWNERS = ("alice", "bob", "warehouse")
@@ -79,6 +79,16 @@ class Goods:
         self.pair.carry()
         self._begin(leave(self.pair, receipt_id, lot_id, holder, mode=mode))
 
+    def deliver(self, draw: st.DataObject) -> None:
+        """Goods that were let out are gone, if there are any."""
+        books = self.pair.business.ledger.state
+        rows = [books.get(RECEIPT, RECEIPT.key(receipt_id)) for receipt_id, _ in self.names]
+        out = [row for row in rows if row is not None and row.state == "RELEASING"]
+        if out:
+            receipt = draw.draw(st.sampled_from(out))
+            assert deliver(self.pair, receipt.receipt_id) is None
+            assert accept(self.pair, receipt.receipt_id, receipt.owner) is None
+
     def _begin(self, deal: Agreement) -> None:
         if self.pair.reserve(deal) is None:
             self.open.append(deal)
@@ -121,7 +131,7 @@ class Goods:
         out = sum(
             receipt.quantity
             for _, receipt in books.scan(RECEIPT)
-            if receipt.state == "RELEASING" and receipt.receipt_id in burned
+            if receipt.state in {"RELEASING", "DELIVERED"} and receipt.receipt_id in burned
         )
         assert there == sum(left_of(lot) for lot in lots) == 3 * RECEIPT_UNITS - out
 
@@ -139,7 +149,7 @@ class Goods:
         assert list(self.pair.business.ledger.state.scan(RECASTING)) == []
 
 
-STEPS = (*("split",) * 4, *("merge",) * 3, "leave", *("step",) * 8, "end", "lose")
+STEPS = (*("split",) * 4, *("merge",) * 3, "leave", "deliver", *("step",) * 8, "end", "lose")
 
 
 @settings(max_examples=150, deadline=None)

@@ -19,6 +19,7 @@ from bizchain.contracts.exits.types import (
     ExitTerms,
     StorageFee,
 )
+from bizchain.contracts.lineage.operations import count_offspring
 from bizchain.contracts.logistics.queries import head_of
 from bizchain.contracts.receipts.keys import RECEIPT, RESERVATION
 from bizchain.contracts.receipts.queries import (
@@ -179,6 +180,8 @@ def settle_leg(context: Context, transfer_id: bytes, leg: ExitLeg) -> None:
     released = replace(receipt, state=state.value, owner=leg.holder)
     context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), released)
     context.emit("receipt", leg.receipt_id, released)
+    count_offspring(context, receipt, -1)
+    count_offspring(context, released, 1)
     _keep_request(context, _moved(request, "use"))
 
 

@@ -11,6 +11,8 @@ Rules:
   hold for each rule, and no stale answer lifts a newer alarm.
 - A case is lifted by two firms: the receipt's warehouse answers (counter-report), and every one of
   `required_approvals` approves that very answer, named by its hash. Lifting one lifts no other.
+- Whoever owns the goods, or any that were made of them and are there, approves and rejects nothing
+  about them: the case holds those too.
 - While that warehouse is closed or suspended an administrator answers in its place, never for goods
   of its own firm; then one of a third firm approves.
 - An overdue stock-take is made good by a stock-take, then by an answer; whoever approves the answer

@@ -23,6 +23,7 @@ from bizchain.contracts.incidents.types import (
     WatchRule,
     case_id_of,
 )
+from bizchain.contracts.lineage.queries import offspring_of
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HEAD, SSCC, event_key
 from bizchain.contracts.logistics.queries import (
     check_digest,
@@ -105,7 +106,7 @@ def check_approve_counter_report(
     required = required_approvals(context.state, receipt)
     missing = [role for role in required if role not in given]
     role = _role_of(context, missing)
-    _check_other_firm(context, receipt, case.answered_by)
+    _check_judge(context, receipt, case)
     _check_same_report(case.answer_hash, operation.evidence_hash)
     head = head_of(context.state, receipt)
     limits = limits_in_force(context.state, context.height)
@@ -140,7 +141,7 @@ def check_reject_counter_report(context: Context, operation: pb.RejectCounterRep
     """The case open again: an administrator does not take the answer."""
     receipt, case = _case_to(context, "reject", operation)
     _role_of(context, required_approvals(context.state, receipt))
-    _check_other_firm(context, receipt, case.answered_by)
+    _check_judge(context, receipt, case)
     _check_same_report(case.answer_hash, operation.evidence_hash)
     return _unanswered(case)
 
@@ -156,6 +157,7 @@ def check_stands_in(context: Context, receipt: Receipt) -> None:
     context.require_role(*CASE_ACTORS["stand_in"])
     if context.sender == receipt.owner:
         raise Refused(BusinessReason.OWN_FIRM, "nobody speaks for goods that their own firm owns")
+    _check_owns_no_part(context, receipt)
 
 
 # --- losses -------------------------------------------------------------------------------------
@@ -313,6 +315,20 @@ def _role_of(context: Context, roles: Sequence[str]) -> str:
     """The first of these roles that the signer has. Raises `Refused(PERMISSION_DENIED)`."""
     context.require_role(*roles)
     return next(role for role in roles if role in context.roles)
+
+
+def _check_judge(context: Context, receipt: Receipt, case: Case) -> None:
+    """A case holds all that was made of its receipt: the owner of a part frees its own by it."""
+    _check_other_firm(context, receipt, case.answered_by)
+    _check_owns_no_part(context, receipt)
+
+
+def _check_owns_no_part(context: Context, receipt: Receipt) -> None:
+    if offspring_of(context.state, receipt.receipt_id, context.sender):
+        raise Refused(
+            BusinessReason.OWN_FIRM,
+            f"{context.sender} owns goods that were made of {receipt.receipt_id}",
+        )
 
 
 def _check_other_firm(context: Context, receipt: Receipt, reporter: str) -> None:

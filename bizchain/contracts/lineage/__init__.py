@@ -13,6 +13,9 @@ from the same parent again makes nothing deeper.
 Goods keep the day they came: what is made of them is stored since then, and merged goods since the
 oldest of them came.
 
+For every name behind a receipt it is counted, by owner, what of all that was made of it is there:
+whoever judges a case of a parent owns none of it.
+
 A valuation is shared by quantity, and never grows by it (`shared_valuations` names the rounding);
 merged goods are worth the sum of what is still valid in one currency.
 

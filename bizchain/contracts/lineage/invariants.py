@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
+from bizchain.contracts.lineage.keys import LINEAGE, OFFSPRING, STORAGE
 from bizchain.contracts.lineage.queries import lineage_of, stored_since
 from bizchain.contracts.lineage.types import RecastLeg
+from bizchain.contracts.logistics.queries import WATCHED_STATES
 from bizchain.contracts.receipts.keys import CARVED, RECEIPT
 from bizchain.contracts.receipts.queries import receipt_of
 from bizchain.contracts.receipts.types import Receipt, ReceiptState
 from common.encoding import decode
 from common.ledger.chain import Invariant, Violation
-from common.ledger.lineage import ANCESTORS_MAX, DEPTH_MAX, Lineage, descent, sum_of
+from common.ledger.lineage import (
+    ANCESTORS_MAX,
+    DEPTH_MAX,
+    Lineage,
+    ancestors_of,
+    descent,
+    sum_of,
+)
 from common.ledger.state import Reader
 from common.transfer.machine import TRANSFER, TransferState, record_of
 
@@ -64,6 +72,23 @@ def shares_are_of_transfers(state: Reader) -> Sequence[Violation]:
     return broken
 
 
+def offspring_is_counted(state: Reader) -> Sequence[Violation]:
+    """B14: of what was made of a receipt, what is alive is counted for it, and for its owners."""
+    alive: Counter[bytes] = Counter()
+    for key, _ in state.scan(LINEAGE):
+        receipt = receipt_of(state, key[1:].decode())
+        if receipt is not None and receipt.state in WATCHED_STATES:
+            for name in ancestors_of(state, LINEAGE, receipt.receipt_id):
+                alive[OFFSPRING.key(name)] += 1
+                alive[OFFSPRING.key(name, receipt.owner)] += 1
+    counted = {key: row.alive for key, row in state.scan(OFFSPRING)}
+    return [
+        Violation("B14", f"{counted.get(key, 0)} of {key[1:].decode()} are counted, not {there}")
+        for key in sorted(alive.keys() | counted.keys())
+        if counted.get(key, 0) != (there := alive[key])
+    ]
+
+
 def _flow(state: Reader, receipt: Receipt) -> str:
     row = record_of(state, receipt.transfer_id) if receipt.transfer_id else None
     return "" if row is None else row.record.flow
@@ -90,4 +115,5 @@ def _is_made(state: Reader, receipt: Receipt, lineage: Lineage) -> bool:
 INVARIANTS: Mapping[str, Invariant] = {
     "receipt lineage is of transfers": lineage_is_of_transfers,
     "shares of receipts are of transfers": shares_are_of_transfers,
+    "offspring of receipts is counted": offspring_is_counted,
 }

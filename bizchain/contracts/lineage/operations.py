@@ -8,9 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from bizchain.contracts.incidents.queries import loss_of
-from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
-from bizchain.contracts.lineage.queries import lineage_of, shared_valuations, stored_since
-from bizchain.contracts.lineage.types import RecastLeg, Storage
+from bizchain.contracts.lineage.keys import LINEAGE, OFFSPRING, STORAGE
+from bizchain.contracts.lineage.queries import (
+    lineage_of,
+    offspring_of,
+    shared_valuations,
+    stored_since,
+)
+from bizchain.contracts.lineage.types import Offspring, RecastLeg, Storage
 from bizchain.contracts.logistics.keys import HEAD
 from bizchain.contracts.logistics.queries import check_no_handover, first_head, head_of
 from bizchain.contracts.receipts.keys import CARVED, RECASTING, RECEIPT, RESERVATION
@@ -37,11 +42,18 @@ from common.errors import Refused
 from common.ledger.chain import Context, LegRules, Rule
 from common.ledger.holds import check_free
 from common.ledger.identity import active_party
-from common.ledger.lineage import Lineage, check_bounds, check_shape, descent, sum_of
+from common.ledger.lineage import (
+    Lineage,
+    ancestors_of,
+    check_bounds,
+    check_shape,
+    descent,
+    sum_of,
+)
 from common.transfer.facts import RecastFacts
 from common.transfer.machine import Role
 
-__all__ = ["LEGS", "OPERATIONS"]
+__all__ = ["LEGS", "OPERATIONS", "count_offspring"]
 
 
 def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
@@ -129,6 +141,8 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
         _keep(context, remainder)
         if remainder.quantity < parent.quantity:
             _carve(context, parent, parent.quantity - remainder.quantity)
+        if remainder.state == ReceiptState.SUPERSEDED:
+            count_offspring(context, parent, -1)
     for child in leg.children:
         made = replace(
             parents[0],
@@ -146,6 +160,7 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
         context.state.put(STORAGE, STORAGE.key(child.receipt_id), Storage(since))
         head = replace(first_head(made), stock_take_unix_ms=counted)
         context.state.put(HEAD, HEAD.key(child.receipt_id), head)
+    count_offspring(context, made, len(leg.children))  # all have the same names behind them
     for valuation in valuations:
         keep_valuation(context, valuation)
 
@@ -153,6 +168,22 @@ def settle_leg(context: Context, transfer_id: bytes, leg: RecastLeg) -> None:
 def release_leg(context: Context, _: bytes, leg: RecastLeg) -> None:
     """The parents are as they were, or as others made them, and the names are free."""
     _unreserve(context, leg)
+
+
+def count_offspring(context: Context, receipt: Receipt, by: int) -> None:
+    """Count so many receipts of this owner more, or less, for every name behind this one.
+
+    These are at most `ANCESTORS_MAX`: whoever asks what is made of a receipt need walk nothing.
+    """
+    for name in ancestors_of(context.state, LINEAGE, receipt.receipt_id):
+        for owner in ((), (receipt.owner,)):
+            key = OFFSPRING.key(name, *owner)
+            alive = offspring_of(context.state, name, *owner) + by
+            assert alive >= 0, (name, owner, alive)
+            if alive:
+                context.state.put(OFFSPRING, key, Offspring(alive))
+            else:
+                context.state.delete(OFFSPRING, key)
 
 
 # --- parts --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
+from bizchain.contracts.lineage.keys import LINEAGE, OFFSPRING, STORAGE
 from bizchain.contracts.receipts.types import Receipt
 from bizchain.contracts.valuations.queries import valuation_of
 from bizchain.contracts.valuations.types import Valuation, valuation_hash
@@ -16,12 +16,22 @@ from common.deadline import expired
 from common.ledger.lineage import Lineage, Part, sum_of
 from common.ledger.state import Reader
 
-__all__ = ["lineage_of", "shared_valuations", "stored_since"]
+__all__ = ["lineage_of", "offspring_of", "shared_valuations", "stored_since"]
 
 
 def lineage_of(state: Reader, receipt_id: str) -> Lineage | None:
     """What a receipt was made of, or None where its warehouse reported it."""
     return state.get(LINEAGE, LINEAGE.key(receipt_id))
+
+
+def offspring_of(state: Reader, receipt_id: str, *owner: str) -> int:
+    """How many receipts made of this one have their goods still: all of them, or one owner's.
+
+    At whatever depth, and not this one itself. The owner is the books': who had a receipt made, or
+    takes it out. Who holds units of the lot on it only the asset chain knows.
+    """
+    row = state.get(OFFSPRING, OFFSPRING.key(receipt_id, *owner))
+    return 0 if row is None else row.alive
 
 
 def stored_since(state: Reader, receipt: Receipt) -> int:

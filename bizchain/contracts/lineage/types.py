@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.encoding import Canonical
 from common.ledger.lineage import Part
 
-__all__ = ["RecastLeg", "Storage"]
+__all__ = ["Offspring", "RecastLeg", "Storage"]
 
 
 class RecastLeg(Canonical, frozen=True):
@@ -18,6 +18,12 @@ class RecastLeg(Canonical, frozen=True):
     warehouse: str
     parents: tuple[str, ...]
     children: tuple[Part, ...]
+
+
+class Offspring(Canonical, frozen=True):
+    """How many receipts whose goods are there were made of one, at whatever depth; more than 0."""
+
+    alive: int
 
 
 class Storage(Canonical, frozen=True):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from bizchain.contracts.applications.operations import use_application
 from bizchain.contracts.applications.queries import application_of, check_approved
+from bizchain.contracts.lineage.operations import count_offspring
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
 from bizchain.contracts.receipts.queries import (
     check_goods_free,
@@ -178,6 +179,7 @@ def apply_accept_delivery(
     receipt, delivery = taken
     context.state.put(RECEIPT, RECEIPT.key(receipt.receipt_id), receipt)
     context.emit("receipt", receipt.receipt_id, receipt)
+    count_offspring(context, receipt, -1)
     _keep_delivery(context, delivery)
 
 
