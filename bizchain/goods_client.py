@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.applications.types import AssetApplication
-from bizchain.contracts.incidents.keys import CASE, LOSS
-from bizchain.contracts.incidents.types import Case, Loss
+from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
+from bizchain.contracts.incidents.types import Case, Loss, LossWithdrawal
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD
 from bizchain.contracts.logistics.queries import first_head
 from bizchain.contracts.logistics.types import GoodsEvent, Handover, Head
@@ -179,6 +179,28 @@ class GoodsClient(TypedClient):
     async def loss(self, receipt_id: str) -> Found[Loss]:
         """The newest loss of a receipt's goods. Raises `Refused(NOT_FOUND)`."""
         return await self.get(LOSS, LOSS.key(receipt_id), f"loss of {receipt_id}")
+
+    async def withdraw_loss(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
+        """By the warehouse, or an administrator where it is not active: nothing is gone after all.
+
+        Of what is not confirmed only.
+        """
+        operation = pb.WithdrawLoss(receipt_id=receipt_id, evidence_hash=evidence_hash)
+        return await self.act(withdraw_loss=operation)
+
+    async def approve_loss_withdrawal(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
+        """By an administrator: on that very evidence the loss is taken back."""
+        operation = pb.ApproveLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence_hash)
+        return await self.act(approve_loss_withdrawal=operation)
+
+    async def reject_loss_withdrawal(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
+        """By an administrator: the loss stays reported."""
+        operation = pb.RejectLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence_hash)
+        return await self.act(reject_loss_withdrawal=operation)
+
+    async def loss_withdrawal(self, receipt_id: str) -> Found[LossWithdrawal]:
+        """Who takes the newest loss back, or did; without a value where nobody does."""
+        return await self.ledger.get(LOSS_WITHDRAWAL, LOSS_WITHDRAWAL.key(receipt_id))
 
     async def propose_delivery(
         self, receipt_id: str, deadline_unix_ms: int, evidence_hash: bytes

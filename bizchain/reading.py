@@ -30,7 +30,7 @@ from bizchain.contracts.documents.types import SealedRecord
 from bizchain.contracts.exits.keys import EXIT_REQUEST
 from bizchain.contracts.exits.types import ExitRequest
 from bizchain.contracts.grades.types import GradeWarning
-from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
 from bizchain.contracts.invoices.keys import INVOICE, ORDER_USE, RECEIPT_USE
 from bizchain.contracts.invoices.types import Invoice, ReceiptUse
 from bizchain.contracts.lineage.keys import LINEAGE, STORAGE
@@ -168,14 +168,22 @@ READING = ReadRules(
             *(PARTY, HOLD, GRADE, PEER, BALLOT, PROPOSAL, VERSION, LATEST),
             *(ISSUANCE, CURRENCY_BOOK, READING_KEY),
             *(RECEIPT, DELIVERY, RESERVATION, RECASTING, CARVED, LINEAGE, STORAGE, VALUATION),
-            *(HEAD, GOODS_EVENT, SSCC, HANDOVER, CASE, LOSS),
+            *(HEAD, GOODS_EVENT, SSCC, HANDOVER, CASE, LOSS, LOSS_WITHDRAWAL),
         }
     ),
     public_events=frozenset(
         {
             *("transfer", "message", "message-applied", "link", "peer-frozen"),
             *("party", "grade", "hold", "ballot", "version"),
-            *("receipt", "delivery", "goods-event", "handover", "goods-case", "loss"),
+            *(
+                "receipt",
+                "delivery",
+                "goods-event",
+                "handover",
+                "goods-case",
+                "loss",
+                "loss-withdrawal",
+            ),
             *("impairment", "valuation"),
         }
     ),

@@ -43,6 +43,9 @@ def add(root: typer.Typer) -> None:
     losses = noun(root, "loss", "Goods that are gone.")
     network_command(losses, "report")(report_loss)
     network_command(losses, "confirm")(confirm_loss)
+    network_command(losses, "withdraw")(withdraw_loss)
+    network_command(losses, "approve-withdrawal")(approve_loss_withdrawal)
+    network_command(losses, "reject-withdrawal")(reject_loss_withdrawal)
     network_command(losses, "show")(show_loss)
     deliveries = noun(root, "delivery", "Goods that leave, by two signatures.")
     network_command(deliveries, "propose")(propose_delivery)
@@ -179,6 +182,26 @@ async def confirm_loss(
     session.show_outcome(BUSINESS, f"{quantity} {unit} of {receipt} are lost", outcome)
 
 
+async def withdraw_loss(session: Session, receipt: ReceiptId, evidence: Evidence) -> None:
+    """Take back a loss not confirmed yet, as the warehouse (closed: as an administrator)."""
+    outcome = await (await session.signing_books()).withdraw_loss(receipt, digest_of(evidence))
+    session.show_outcome(BUSINESS, f"the loss of {receipt} is to be withdrawn", outcome)
+
+
+async def approve_loss_withdrawal(session: Session, receipt: ReceiptId, evidence: Evidence) -> None:
+    """Approve on that very evidence that a loss is taken back, as an administrator."""
+    books = await session.signing_books()
+    outcome = await books.approve_loss_withdrawal(receipt, digest_of(evidence))
+    session.show_outcome(BUSINESS, f"the loss of {receipt} is withdrawn", outcome)
+
+
+async def reject_loss_withdrawal(session: Session, receipt: ReceiptId, evidence: Evidence) -> None:
+    """Reject that a loss is taken back, as an administrator: it stays reported."""
+    books = await session.signing_books()
+    outcome = await books.reject_loss_withdrawal(receipt, digest_of(evidence))
+    session.show_outcome(BUSINESS, f"the loss of {receipt} stays reported", outcome)
+
+
 async def show_loss(session: Session, receipt: ReceiptId) -> None:
     """Show the newest loss of a receipt's goods, and all confirmed ones together, proven."""
     books = await session.books()
@@ -195,6 +218,13 @@ async def show_loss(session: Session, receipt: ReceiptId) -> None:
         "lost_altogether": units(value.impaired, unit),
         "height": found.block.height,
     }
+    withdrawal = (await books.loss_withdrawal(receipt)).value
+    if withdrawal is not None:
+        record |= {
+            "withdrawn_by": withdrawal.withdrawn_by,
+            "withdrawal_hash": withdrawal.evidence_hash,
+            "withdrawal_approved_by": withdrawal.approved_by,
+        }
     print_record(record, session.output)
 
 

@@ -20,7 +20,7 @@ from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.authority.keys import CHANGE
 from bizchain.contracts.cash.keys import CASH
 from bizchain.contracts.documents.keys import DOCUMENT, SEALED_DOCUMENT
-from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
 from bizchain.contracts.invoices.keys import INVOICE
 from bizchain.contracts.logistics.keys import HANDOVER, HEAD
 from bizchain.contracts.receipts.keys import DELIVERY, RECEIPT
@@ -54,6 +54,7 @@ SUBJECTS: Mapping[str, tuple[str, Table[Any], int]] = {
     "handover": (BUSINESS, HANDOVER, 1),
     "incident": (BUSINESS, CASE, 2),
     "loss": (BUSINESS, LOSS, 1),
+    "loss-withdrawal": (BUSINESS, LOSS_WITHDRAWAL, 1),
     "delivery": (BUSINESS, DELIVERY, 1),
     "change": (BUSINESS, CHANGE, 1),
     "valuation": (BUSINESS, VALUATION, 1),

@@ -227,6 +227,13 @@ async def test_goods_change_hands_and_are_lost(books: BusinessClient, terminal: 
     await terminal(goods.accept_handover, receipt, 2, by="haulier")
     shown = await terminal(goods.show_handover, receipt)
     assert (shown["number"], shown["state"], shown["receiver"]) == (2, "ACCEPTED", "haulier")
+    await terminal(goods.report_loss, receipt, "4", "TNE", PAPER)
+    await terminal(goods.withdraw_loss, receipt, PAPER)
+    await terminal(goods.reject_loss_withdrawal, receipt, PAPER, by="operator")
+    await terminal(goods.withdraw_loss, receipt, PAPER)
+    await terminal(goods.approve_loss_withdrawal, receipt, PAPER, by="operator")
+    found = await terminal(goods.show_loss, receipt)
+    assert (found["state"], found["withdrawal_approved_by"]) == ("WITHDRAWN", "operator")
     await terminal(goods.report_loss, receipt, "4.75", "TNE", PAPER)
     await terminal(goods.confirm_loss, receipt, "4750", "KGM", PAPER, by="operator")
     lost = await terminal(goods.show_loss, receipt)
@@ -285,6 +292,13 @@ async def test_people_read_goods_over_grpc(books: BusinessClient) -> None:
         )
     )
     assert (loss.loss.state, loss.loss.quantity) == ("REPORTED", 5)
+    await store.withdraw_loss(receipt, bytes(32))
+    withdrawal = await ask(
+        lambda channel: IncidentServiceStub(channel).GetLossWithdrawal(
+            incident_pb.GetLossWithdrawalRequest(receipt_id=receipt), timeout=CALL_SECONDS
+        )
+    )
+    assert (withdrawal.withdrawal.withdrawn_by, withdrawal.withdrawal.approved_by) == ("store", "")
     everything = await ask(
         lambda channel: IncidentServiceStub(channel).ListIncidents(
             incident_pb.ListIncidentsRequest(), timeout=CALL_SECONDS

@@ -124,6 +124,27 @@ def confirm_loss(
     return pair.business.do(by, confirm_loss=operation)
 
 
+def withdraw_loss(
+    pair: Pair, receipt_id: str, by: str = "warehouse", evidence: bytes = ANSWER
+) -> Reason | None:
+    operation = pb.WithdrawLoss(receipt_id=receipt_id, evidence_hash=evidence)
+    return pair.business.do(by, withdraw_loss=operation)
+
+
+def approve_withdrawal(
+    pair: Pair, receipt_id: str, by: str = "operator", evidence: bytes = ANSWER
+) -> Reason | None:
+    operation = pb.ApproveLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence)
+    return pair.business.do(by, approve_loss_withdrawal=operation)
+
+
+def reject_withdrawal(
+    pair: Pair, receipt_id: str, by: str = "operator", evidence: bytes = ANSWER
+) -> Reason | None:
+    operation = pb.RejectLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence)
+    return pair.business.do(by, reject_loss_withdrawal=operation)
+
+
 # --- delivery: what the way out of the asset chain leads to -------------------------------------
 
 
@@ -166,7 +187,7 @@ def accept(pair: Pair, receipt_id: str, by: str, evidence: bytes = EVIDENCE) -> 
 def prepare(pair: Pair) -> None:
     """What the examples are about: goods with cases, on their way, lost, let out."""
     pair.join(HAULIER, "carrier")
-    for name in ("goods", "yard", "moving", "old", "out", "going"):
+    for name in ("goods", "yard", "moving", "old", "out", "going", "found"):
         pair.receipt(f"receipt-{name}", "alice")
     odd: dict[str, Any] = {"quantity": 1, "place": "a field", "alarm": "water"}
     assert post(pair, "receipt-goods", **odd) is None
@@ -174,6 +195,8 @@ def prepare(pair: Pair) -> None:
         assert answer(pair, "receipt-goods", f"{rule}-1") is None
     assert hand(pair, "receipt-moving") is None
     assert report_loss(pair, "receipt-moving", 7) is None
+    assert report_loss(pair, "receipt-found", 7) is None
+    assert withdraw_loss(pair, "receipt-found") is None
     change_receipt(pair, "receipt-old", reported_unix_ms=pair.business.now - OVERDUE_MS)
     let_out(pair, "receipt-out")
     let_out(pair, "receipt-going")
@@ -210,6 +233,15 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "confirm_loss": (
         "operator", pb.ConfirmLoss(receipt_id="receipt-moving", quantity=7, evidence_hash=EVIDENCE)
     ),
+    "withdraw_loss": (
+        "warehouse", pb.WithdrawLoss(receipt_id="receipt-moving", evidence_hash=ANSWER)
+    ),
+    "approve_loss_withdrawal": (
+        "operator", pb.ApproveLossWithdrawal(receipt_id="receipt-found", evidence_hash=ANSWER)
+    ),
+    "reject_loss_withdrawal": (
+        "operator", pb.RejectLossWithdrawal(receipt_id="receipt-found", evidence_hash=ANSWER)
+    ),
     "propose_delivery": ("warehouse", delivering("receipt-out")),
     "accept_delivery": (
         "alice", pb.AcceptDelivery(receipt_id="receipt-going", evidence_hash=EVIDENCE)
@@ -222,7 +254,13 @@ ROLES_NEEDED = {
     "post_event": frozenset({"administrator", "carrier", "warehouse"}),
     "accept_handover": frozenset({"carrier", "warehouse"}),
     **dict.fromkeys(
-        ("approve_counter_report", "reject_counter_report", "confirm_loss"),
+        (
+            "approve_counter_report",
+            "reject_counter_report",
+            "confirm_loss",
+            "approve_loss_withdrawal",
+            "reject_loss_withdrawal",
+        ),
         frozenset({"administrator"}),
     ),
 }

@@ -6,12 +6,11 @@ what can be done, by anyone of `EVERYONE`; each takes one of some steps of the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from bizchain.contracts.authority.queries import change_of
-from bizchain.contracts.incidents.queries import case_of, loss_of
 from bizchain.contracts.invoices.queries import invoice_of, state_of
 from bizchain.contracts.logistics.queries import handover_of
 from bizchain.contracts.parties.operations import HOLDING_AUTHORITIES
@@ -26,52 +25,20 @@ from common.governance.types import (
     proposal_id_of,
 )
 from common.ledger.holds import holds_of
-from common.ledger.identity import PartyStatus, party_of
+from common.ledger.identity import party_of
 from common.transfer.machine import TransferState
 from common.v1.governance_pb2 import CloseProposal
 from tests.kit import applications, authority, cast, logistics, papers
 from tests.kit.council import MEMBERS, Council, member_signature
+from tests.kit.goods_walks import CASES, LOSSES
 from tests.kit.pair import Pair, furnished
 from tests.kit.papers import LINES, Papers, key_data
+from tests.kit.walking import ADMINISTRATORS, EVERYONE, Act, Walk, does, people
 
-__all__ = ["EVERYONE", "WALKS", "Walk"]
+__all__ = ["WALKS"]
 
-EVERYONE = (
-    "operator", "operator:checker", "regulator", "bank", "warehouse", "alice", "bob", "carol",
-    logistics.HAULIER,
-)  # fmt: skip
 SUBJECT = "receipt-walk"
-ALARM = "sensor-alarm-1"
 OTHER_ORDER = key_data("Order", "PO-2", LINES)
-
-Act = Callable[[Pair, str], Reason | None]
-
-
-class Walk(NamedTuple):
-    """`people` says who an actor of the table is here; `detail` tells apart what has one state."""
-
-    begin: Callable[[], Pair]
-    state: Callable[[Pair], str]
-    acts: Mapping[tuple[str, ...], Act]
-    people: Mapping[str, frozenset[str]]
-    detail: Callable[[Pair], Hashable] = lambda _: None
-    signers: Sequence[str] = EVERYONE
-
-
-def does(kind: str, operation: Any) -> Act:
-    """Anyone submits this operation."""
-    return lambda pair, by: pair.business.do(by, **{kind: operation})
-
-
-def people(**named: str) -> dict[str, frozenset[str]]:
-    """Fields of rows are written with an underscore before them."""
-    return {
-        actor.replace("_", ".", 1) if actor.startswith("_") else actor: frozenset(who.split())
-        for actor, who in named.items()
-    }
-
-
-ADMINISTRATORS = "operator operator:checker"
 
 
 def reported() -> Pair:
@@ -259,86 +226,6 @@ AUTHORITY = Walk(
     },
     people(administrator=ADMINISTRATORS, party="bob"),
     change_detail,
-)
-
-
-def alarmed() -> Pair:
-    pair = furnished()
-    assert logistics.post(pair, "receipt-alice", alarm="41 C") is None
-    return pair
-
-
-def fire(pair: Pair, by: str) -> Reason | None:
-    """An event is a fact: after a lifted case it opens another one, and this one stays."""
-    before = logistics.case(pair, "receipt-alice", ALARM).event_number
-    refused = logistics.post(pair, "receipt-alice", by, alarm="42 C")
-    fired = logistics.case(pair, "receipt-alice", ALARM).event_number != before
-    return refused if fired or refused else CommonReason.NOT_FOUND
-
-
-def answer(pair: Pair, by: str) -> Reason | None:
-    """Where the warehouse can: else see `stand_in`."""
-    if not is_open(pair):
-        return CommonReason.NOT_FOUND
-    return logistics.answer(pair, "receipt-alice", ALARM, by)
-
-
-def stand_in(pair: Pair, by: str) -> Reason | None:
-    """Once the warehouse is closed, anyone answers."""
-    if is_open(pair):
-        pair.close("warehouse")
-    return logistics.answer(pair, "receipt-alice", ALARM, by)
-
-
-def is_open(pair: Pair) -> bool:
-    """Whether the warehouse is still active."""
-    found = party_of(pair.business.ledger.state, "warehouse")
-    return found is not None and found.status == PartyStatus.ACTIVE
-
-
-def case_state(pair: Pair) -> str:
-    found = case_of(pair.business.ledger.state, "receipt-alice", ALARM)
-    assert found is not None
-    return found.state
-
-
-CASES = Walk(
-    alarmed,
-    case_state,
-    {
-        ("fire",): fire,
-        ("answer",): answer,
-        ("stand_in",): stand_in,
-        ("agree", "approve"): lambda pair, by: logistics.approve(pair, "receipt-alice", ALARM, by),
-        ("reject",): lambda pair, by: logistics.reject(pair, "receipt-alice", ALARM, by),
-    },
-    {
-        **people(administrator=ADMINISTRATORS, bank="bank", _warehouse="warehouse"),
-        "(a rule that fires)": frozenset({"warehouse", *ADMINISTRATORS.split()}),
-    },
-    is_open,
-)
-
-
-def lost() -> Pair:
-    pair = furnished()
-    assert logistics.report_loss(pair, "receipt-alice", 5) is None
-    return pair
-
-
-def loss_state(pair: Pair) -> str:
-    found = loss_of(pair.business.ledger.state, "receipt-alice")
-    return "" if found is None else found.state
-
-
-LOSSES = Walk(
-    lost,
-    loss_state,
-    {
-        ("report",): lambda pair, by: logistics.report_loss(pair, "receipt-alice", 5, by),
-        ("confirm",): lambda pair, by: logistics.confirm_loss(pair, "receipt-alice", 5, by),
-    },
-    people(administrator=ADMINISTRATORS, _warehouse="warehouse"),
 )
 
 

@@ -127,6 +127,34 @@ MUTANTS = {
         "ancestors_of(context.state, LINEAGE, receipt.receipt_id):",
         "ancestors_of(context.state, LINEAGE, receipt.receipt_id)[:1]:",
     ),
+    "withdraw_for_anyone": Mutant(
+        INCIDENTS,
+        'step = _speaking(context, receipt, "withdraw", LOSS_ACTORS)',
+        'step = "withdraw"',
+    ),
+    "withdraw_what_one_withdrew": Mutant(
+        INCIDENTS, "    _check_other_firm(context, receipt, withdrawal.withdrawn_by)\n", ""
+    ),
+    "withdraw_on_other_evidence": Mutant(
+        INCIDENTS,
+        "    _check_same_report(withdrawal.evidence_hash, operation.evidence_hash)\n",
+        "",
+    ),
+    "split_what_is_being_withdrawn": Mutant(
+        "bizchain/contracts/incidents/queries.py",
+        "loss.state != LossState.WITHDRAWN",
+        "loss.state not in (LossState.WITHDRAWN, LossState.WITHDRAWING)",
+    ),
+    "forget_what_was_confirmed": Mutant(
+        "bizchain/contracts/incidents/queries.py", "(loss.impaired > 0 or ", "(False or "
+    ),
+    "remember_an_old_withdrawal": Mutant(
+        INCIDENTS,
+        "    _keep_loss(context, loss)\n"
+        "    context.state.delete(LOSS_WITHDRAWAL, LOSS_WITHDRAWAL.key(loss.receipt_id))\n\n\n"
+        "def check_confirm",
+        "    _keep_loss(context, loss)\n\n\ndef check_confirm",
+    ),
     "lose_in_silence": Mutant(INCIDENTS, '    context.send("impairment", notice)\n', ""),
     "lose_more_than_there_is": Mutant(
         INCIDENTS, "if not 0 < operation.quantity <= left:", "if not 0 < operation.quantity:"
@@ -147,7 +175,10 @@ MUTANTS = {
     ),
 }
 
-NOTICED_BY = "logistics or handovers or incidents or delivery or closed_warehouse or parts_judged"
+NOTICED_BY = (
+    "logistics or handovers or incidents or delivery"
+    " or closed_warehouse or parts_judged or losses_withdrawn"
+)
 """The modules of the contracts' tests that are about goods."""
 
 

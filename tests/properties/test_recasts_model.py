@@ -18,7 +18,13 @@ from common.transfer.machine import TransferState
 from common.transfer.terms import Mode
 from relay.agreement import Agreement
 from tests.kit.exits import approve, ask, issued, judged, leave, part, recast
-from tests.kit.logistics import accept, deliver, report_loss
+from tests.kit.logistics import (
+    accept,
+    approve_withdrawal,
+    deliver,
+    report_loss,
+    withdraw_loss,
+)
 from tests.kit.pair import RECEIPT_UNITS, Pair, furnished
 
 OWNERS = ("alice", "bob", "warehouse")
@@ -120,6 +126,12 @@ class Goods:
     def lose(self, draw: st.DataObject) -> None:
         report_loss(self.pair, draw.draw(st.sampled_from(self.names))[0], draw.draw(UNITS))
 
+    def find(self, draw: st.DataObject) -> None:
+        """What was reported lost is there, if it was."""
+        receipt_id = draw.draw(st.sampled_from(self.names))[0]
+        withdraw_loss(self.pair, receipt_id)
+        approve_withdrawal(self.pair, receipt_id)
+
     def judge(self) -> None:
         """Both chains are right, together, and all units are somebody's or have left."""
         judged(self.pair)
@@ -149,7 +161,16 @@ class Goods:
         assert list(self.pair.business.ledger.state.scan(RECASTING)) == []
 
 
-STEPS = (*("split",) * 4, *("merge",) * 3, "leave", "deliver", *("step",) * 8, "end", "lose")
+STEPS = (
+    *("split",) * 4,
+    *("merge",) * 3,
+    "leave",
+    "deliver",
+    *("step",) * 8,
+    "end",
+    "lose",
+    "find",
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -38,6 +38,8 @@ OFFICE_ABOUT_GOODS = (
     "approve_counter_report",
     "reject_counter_report",
     "confirm_loss",
+    "approve_loss_withdrawal",
+    "reject_loss_withdrawal",
     "approve_exit",
     "reject_exit",
     "propose_application",
@@ -49,6 +51,7 @@ RETREATS = (
     "close_listing",
     "withdraw_application",
     "withdraw_exit",
+    "withdraw_loss",
     "decline_handover",
     "decline_delivery",
 )

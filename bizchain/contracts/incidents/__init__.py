@@ -20,6 +20,8 @@ Rules:
 - A loss is reported by the warehouse and confirmed by an administrator of another firm than the
   reporter's and the owner's, exactly as reported. What is lost is worth nothing from then on, is no
   longer missed by the rules, and travels to the asset chain as a certified message.
+- A reported loss that is not confirmed is taken back by the warehouse (or in its place), and by an
+  administrator of another firm who approves it on that very evidence; a confirmed one never is.
 
       fire ┌──────┐ --answer----> ┌──────────┐ --approve--> LIFTED
     ──────►│ OPEN │ --stand in--> │ ANSWERED │

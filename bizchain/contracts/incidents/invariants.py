@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bizchain.contracts.incidents.keys import CASE, LOSS
+from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
 from bizchain.contracts.incidents.types import (
     CASE_ACTORS,
     RULE_AUTHORITY,
     Case,
     CaseState,
+    Loss,
     LossState,
+    LossWithdrawal,
     WatchRule,
     rule_of,
 )
@@ -22,6 +24,8 @@ from common.ledger.state import Reader
 
 __all__ = ["INVARIANTS"]
 
+AWAITING = frozenset({LossState.REPORTED, LossState.WITHDRAWING})
+TAKEN_BACK = frozenset({LossState.WITHDRAWING, LossState.WITHDRAWN})
 RULES = frozenset(rule.value for rule in WatchRule)
 
 
@@ -78,7 +82,7 @@ def losses_are_within_their_goods(state: Reader) -> Sequence[Violation]:
     broken: list[Violation] = []
     for key, loss in state.scan(LOSS):
         receipt = receipt_of(state, loss.receipt_id)
-        reported = 0 if loss.state == LossState.CONFIRMED else loss.quantity
+        reported = loss.quantity if loss.state in AWAITING else 0
         if (
             receipt is None
             or key != LOSS.key(loss.receipt_id)
@@ -90,7 +94,29 @@ def losses_are_within_their_goods(state: Reader) -> Sequence[Violation]:
     return broken
 
 
+def withdrawals_are_of_losses(state: Reader) -> Sequence[Violation]:
+    """B14: a loss is taken back by one firm and another, and no other loss is."""
+    losses = {loss.receipt_id: loss for _, loss in state.scan(LOSS)}
+    taken = {key[1:].decode(): row for key, row in state.scan(LOSS_WITHDRAWAL)}
+    back = {name for name, loss in losses.items() if loss.state in TAKEN_BACK}
+    return [
+        Violation("B14", f"loss of {name} is taken back by nobody, or is not")
+        for name in sorted(back | taken.keys())
+        if not _is_taken_back(losses.get(name), taken.get(name))
+    ]
+
+
+def _is_taken_back(loss: Loss | None, withdrawal: LossWithdrawal | None) -> bool:
+    if loss is None or withdrawal is None or loss.receipt_id != withdrawal.receipt_id:
+        return False
+    approved = bool(withdrawal.approved_by)
+    return loss.state == (LossState.WITHDRAWN if approved else LossState.WITHDRAWING) and (
+        withdrawal.approved_by not in (withdrawal.withdrawn_by, loss.reported_by)
+    )
+
+
 INVARIANTS: Mapping[str, Invariant] = {
     "cases and holds agree": cases_and_holds_agree,
     "losses are within their goods": losses_are_within_their_goods,
+    "withdrawals are of losses": withdrawals_are_of_losses,
 }

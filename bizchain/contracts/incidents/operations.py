@@ -7,8 +7,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bizchain.contracts.incidents.keys import CASE, LOSS
-from bizchain.contracts.incidents.queries import case_of, loss_of, required_approvals
+from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
+from bizchain.contracts.incidents.queries import (
+    case_of,
+    loss_of,
+    required_approvals,
+    withdrawal_of,
+)
 from bizchain.contracts.incidents.types import (
     CASE_ACTORS,
     CASE_TRANSITIONS,
@@ -20,6 +25,7 @@ from bizchain.contracts.incidents.types import (
     CaseState,
     Loss,
     LossState,
+    LossWithdrawal,
     WatchRule,
     case_id_of,
 )
@@ -39,7 +45,7 @@ from bizchain.contracts.receipts.types import Receipt
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.errors import CommonReason, Refused
-from common.ledger.actors import is_named
+from common.ledger.actors import Actors, is_named
 from common.ledger.chain import Context, Rule
 from common.ledger.holds import Hold, HoldNotice, apply_notice
 from common.ledger.impairment import ImpairmentNotice
@@ -85,7 +91,7 @@ def open_cases(context: Context, cases: Sequence[Case]) -> None:
 def check_counter_report(context: Context, operation: pb.CounterReport) -> Case:
     """The case answered with evidence: by the receipt's warehouse, or in its place."""
     receipt, case = _known(context, operation)
-    reached = _case_after(case, _speaking(context, receipt))
+    reached = _case_after(case, _speaking(context, receipt, "answer", CASE_ACTORS))
     check_digest(operation.evidence_hash)
     return replace(reached, answered_by=context.sender, answer_hash=operation.evidence_hash)
 
@@ -192,17 +198,16 @@ def check_report_loss(context: Context, operation: pb.ReportLoss) -> Loss:
 
 
 def apply_report_loss(context: Context, _: pb.ReportLoss, loss: Loss) -> None:
-    """Keep the report."""
+    """Keep the report. One before it that was taken back, or was to be, is gone."""
     _keep_loss(context, loss)
+    context.state.delete(LOSS_WITHDRAWAL, LOSS_WITHDRAWAL.key(loss.receipt_id))
 
 
 def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
     """The loss confirmed by an administrator of another firm, exactly as it was reported."""
     context.require_role(*LOSS_ACTORS["confirm"])
     receipt, _ = watched(context.state, operation.receipt_id)
-    before = loss_of(context.state, receipt.receipt_id)
-    if before is None:
-        raise Refused(CommonReason.NOT_FOUND, f"no loss of {receipt.receipt_id} is reported")
+    before = _reported(context, receipt)
     confirmed = _lost(before, "confirm")
     _check_other_firm(context, receipt, before.reported_by)
     _check_same_report(before.evidence_hash, operation.evidence_hash)
@@ -230,6 +235,69 @@ def apply_confirm_loss(context: Context, _: pb.ConfirmLoss, loss: Loss) -> None:
     )
     context.emit("impairment", loss.receipt_id, notice)
     context.send("impairment", notice)
+
+
+def check_withdraw_loss(
+    context: Context, operation: pb.WithdrawLoss
+) -> tuple[Loss, LossWithdrawal]:
+    """The report taken back with evidence, by the receipt's warehouse or in its place.
+
+    The asset chain was told nothing of it. It was told what is confirmed, and that stays.
+    """
+    receipt, _ = watched(context.state, operation.receipt_id)
+    step = _speaking(context, receipt, "withdraw", LOSS_ACTORS)
+    check_digest(operation.evidence_hash)
+    before = _reported(context, receipt)
+    withdrawal = LossWithdrawal(receipt.receipt_id, context.sender, operation.evidence_hash, "")
+    return replace(before, state=_lost(before, step)), withdrawal
+
+
+def check_approve_loss_withdrawal(
+    context: Context, operation: pb.ApproveLossWithdrawal
+) -> tuple[Loss, LossWithdrawal]:
+    """The report taken back for good: an administrator of another firm agrees."""
+    loss, withdrawal = _judged_withdrawal(context, "approve", operation)
+    return loss, replace(withdrawal, approved_by=context.sender)
+
+
+def apply_withdrawal(
+    context: Context,
+    _: pb.WithdrawLoss | pb.ApproveLossWithdrawal,
+    taken: tuple[Loss, LossWithdrawal],
+) -> None:
+    """Keep that the loss is taken back, as far as it is."""
+    loss, withdrawal = taken
+    _keep_loss(context, loss)
+    key = LOSS_WITHDRAWAL.key(withdrawal.receipt_id)
+    context.state.put(LOSS_WITHDRAWAL, key, withdrawal)
+    context.emit("loss-withdrawal", withdrawal.receipt_id, withdrawal)
+
+
+def check_reject_loss_withdrawal(context: Context, operation: pb.RejectLossWithdrawal) -> Loss:
+    """The loss reported still: an administrator of another firm does not believe otherwise."""
+    loss, _ = _judged_withdrawal(context, "reject", operation)
+    return loss
+
+
+def apply_reject_loss_withdrawal(context: Context, _: pb.RejectLossWithdrawal, loss: Loss) -> None:
+    """The report stands as it was."""
+    _keep_loss(context, loss)
+    context.state.delete(LOSS_WITHDRAWAL, LOSS_WITHDRAWAL.key(loss.receipt_id))
+
+
+def _judged_withdrawal(
+    context: Context, what: str, operation: pb.ApproveLossWithdrawal | pb.RejectLossWithdrawal
+) -> tuple[Loss, LossWithdrawal]:
+    context.require_role(*LOSS_ACTORS[what])
+    receipt, _ = watched(context.state, operation.receipt_id)
+    before = _reported(context, receipt)
+    judged = replace(before, state=_lost(before, what))
+    withdrawal = withdrawal_of(context.state, receipt.receipt_id)
+    assert withdrawal is not None, "what is judged is being taken back"
+    _check_other_firm(context, receipt, before.reported_by)
+    _check_other_firm(context, receipt, withdrawal.withdrawn_by)
+    _check_same_report(withdrawal.evidence_hash, operation.evidence_hash)
+    return judged, withdrawal
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -303,10 +371,10 @@ def _case_after(case: Case, what: str) -> Case:
     return replace(case, state=reached.value)
 
 
-def _speaking(context: Context, receipt: Receipt) -> str:
-    """The step of whoever answers: the receipt's warehouse, or an administrator in its place."""
-    if is_named(context.sender, receipt, CASE_ACTORS["answer"]):
-        return "answer"
+def _speaking(context: Context, receipt: Receipt, step: str, actors: Actors) -> str:
+    """The step of the receipt's warehouse, or `stand_in` for an administrator in its place."""
+    if is_named(context.sender, receipt, actors[step]):
+        return step
     check_stands_in(context, receipt)
     return "stand_in"
 
@@ -341,6 +409,13 @@ def _check_same_report(reported: bytes, judged: bytes) -> None:
         raise Refused(BusinessReason.REPORT_MISMATCH, f"the report is {reported.hex()}")
 
 
+def _reported(context: Context, receipt: Receipt) -> Loss:
+    loss = loss_of(context.state, receipt.receipt_id)
+    if loss is None:
+        raise Refused(CommonReason.NOT_FOUND, f"no loss of {receipt.receipt_id} is reported")
+    return loss
+
+
 def _lost(before: Loss | None, what: str) -> str:
     if before is None:
         return LossState.REPORTED.value
@@ -358,4 +433,11 @@ OPERATIONS: Mapping[str, Rule[Any, Any]] = {
     "reject_counter_report": Rule(pb.RejectCounterReport, check_reject_counter_report, apply_case),
     "report_loss": Rule(pb.ReportLoss, check_report_loss, apply_report_loss),
     "confirm_loss": Rule(pb.ConfirmLoss, check_confirm_loss, apply_confirm_loss),
+    "withdraw_loss": Rule(pb.WithdrawLoss, check_withdraw_loss, apply_withdrawal),
+    "approve_loss_withdrawal": Rule(
+        pb.ApproveLossWithdrawal, check_approve_loss_withdrawal, apply_withdrawal
+    ),
+    "reject_loss_withdrawal": Rule(
+        pb.RejectLossWithdrawal, check_reject_loss_withdrawal, apply_reject_loss_withdrawal
+    ),
 }

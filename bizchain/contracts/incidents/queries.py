@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from bizchain.contracts.incidents.keys import CASE, LOSS
-from bizchain.contracts.incidents.types import Case, Loss
+from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
+from bizchain.contracts.incidents.types import Case, Loss, LossState, LossWithdrawal
 from bizchain.contracts.receipts.types import Receipt
 from common.ledger.state import Reader
 
-__all__ = ["case_of", "impaired_of", "loss_of", "required_approvals"]
+__all__ = [
+    "case_of",
+    "impaired_of",
+    "is_lost",
+    "loss_of",
+    "required_approvals",
+    "withdrawal_of",
+]
 
 
 def case_of(state: Reader, receipt_id: str, case_id: str) -> Case | None:
@@ -18,6 +25,17 @@ def case_of(state: Reader, receipt_id: str, case_id: str) -> Case | None:
 def loss_of(state: Reader, receipt_id: str) -> Loss | None:
     """The newest loss of a receipt's goods, or None."""
     return state.get(LOSS, LOSS.key(receipt_id))
+
+
+def withdrawal_of(state: Reader, receipt_id: str) -> LossWithdrawal | None:
+    """That the newest loss of a receipt's goods is being taken back or was; else None."""
+    return state.get(LOSS_WITHDRAWAL, LOSS_WITHDRAWAL.key(receipt_id))
+
+
+def is_lost(state: Reader, receipt_id: str) -> bool:
+    """Whether something of a receipt's goods is lost, or reported so and not taken back."""
+    loss = loss_of(state, receipt_id)
+    return loss is not None and (loss.impaired > 0 or loss.state != LossState.WITHDRAWN)
 
 
 def impaired_of(state: Reader, receipt_id: str) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import grpc
 
-from bizchain.contracts.incidents.keys import CASE, LOSS
-from bizchain.contracts.incidents.types import Case, Loss
+from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
+from bizchain.contracts.incidents.types import Case, Loss, LossWithdrawal
 from bizchain.v1 import incident_service_pb2 as pb
 from bizchain.v1.incident_service_pb2_grpc import (
     IncidentServiceServicer,
@@ -46,6 +46,16 @@ class IncidentService(IncidentServiceServicer):
         found = self._reads.require(LOSS, LOSS.key(request.receipt_id), request.min_height)
         return pb.GetLossResponse(loss=_loss(found.value), evidence=found.evidence)
 
+    async def GetLossWithdrawal(  # noqa: N802
+        self, request: pb.GetLossWithdrawalRequest, _: grpc.aio.ServicerContext[object, object]
+    ) -> pb.GetLossWithdrawalResponse:
+        """That the newest loss is taken back, with proof of inclusion."""
+        key = LOSS_WITHDRAWAL.key(request.receipt_id)
+        found = self._reads.require(LOSS_WITHDRAWAL, key, request.min_height)
+        return pb.GetLossWithdrawalResponse(
+            withdrawal=_withdrawal(found.value), evidence=found.evidence
+        )
+
 
 def _incident(case: Case) -> pb.Incident:
     return pb.Incident(
@@ -72,6 +82,15 @@ def _loss(loss: Loss) -> pb.Loss:
         evidence_hash=loss.evidence_hash,
         confirmed=loss.confirmed,
         impaired=loss.impaired,
+    )
+
+
+def _withdrawal(withdrawal: LossWithdrawal) -> pb.LossWithdrawal:
+    return pb.LossWithdrawal(
+        receipt_id=withdrawal.receipt_id,
+        withdrawn_by=withdrawal.withdrawn_by,
+        evidence_hash=withdrawal.evidence_hash,
+        approved_by=withdrawal.approved_by,
     )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "CaseState",
     "Loss",
     "LossState",
+    "LossWithdrawal",
     "WatchRule",
     "case_id_of",
     "rule_of",
@@ -101,27 +102,45 @@ class Case(Canonical, frozen=True):
 
 
 class LossState(enum.StrEnum):
-    """What a loss awaits: to be confirmed, or nothing more."""
+    """What a loss awaits: to be confirmed; that taking it back is approved; or nothing more."""
 
     REPORTED = "REPORTED"
+    WITHDRAWING = "WITHDRAWING"
     CONFIRMED = "CONFIRMED"
+    WITHDRAWN = "WITHDRAWN"
 
 
 LOSS_TRANSITIONS: Mapping[tuple[LossState, str], LossState] = {
     (LossState.REPORTED, "report"): LossState.REPORTED,
     (LossState.REPORTED, "confirm"): LossState.CONFIRMED,
+    (LossState.REPORTED, "withdraw"): LossState.WITHDRAWING,
+    (LossState.REPORTED, "stand_in"): LossState.WITHDRAWING,
+    (LossState.WITHDRAWING, "report"): LossState.REPORTED,
+    (LossState.WITHDRAWING, "reject"): LossState.REPORTED,
+    (LossState.WITHDRAWING, "approve"): LossState.WITHDRAWN,
+    (LossState.WITHDRAWN, "report"): LossState.REPORTED,
     (LossState.CONFIRMED, "report"): LossState.REPORTED,
 }
-"""(state, what is done) -> state. A report not confirmed yet may be corrected by another."""
+"""(state, what is done) -> state. A report not confirmed yet may be corrected by another, or taken
+back; what is confirmed was told to the asset chain, and stays. To stand in is to take it back for a
+warehouse that is not active any more."""
 
-LOSS_ACTORS: Actors = {"report": (".warehouse",), "confirm": ("administrator",)}
-"""Who does it: the receipt's warehouse reports, and another firm confirms."""
+LOSS_ACTORS: Actors = {
+    "report": (".warehouse",),
+    "confirm": ("administrator",),
+    "withdraw": (".warehouse",),
+    "stand_in": ("administrator",),
+    "approve": ("administrator",),
+    "reject": ("administrator",),
+}
+"""Who does it: the receipt's warehouse reports and takes back, and another firm judges either."""
 
 
 class Loss(Canonical, frozen=True):
     """The newest reported loss of a receipt's goods, and what was confirmed so far, all together.
 
-    `confirmed` losses together are `impaired` base units, which are worth nothing.
+    `confirmed` losses together are `impaired` base units, which are worth nothing. What was taken
+    back is none of them.
     """
 
     receipt_id: str
@@ -131,6 +150,18 @@ class Loss(Canonical, frozen=True):
     evidence_hash: bytes
     confirmed: int
     impaired: int
+
+
+class LossWithdrawal(Canonical, frozen=True):
+    """That the newest loss is taken back, by whom and on what evidence.
+
+    There is one exactly while the loss is WITHDRAWING (`approved_by` is empty) or WITHDRAWN.
+    """
+
+    receipt_id: str
+    withdrawn_by: str
+    evidence_hash: bytes
+    approved_by: str
 
 
 def case_id_of(rule: WatchRule, event_number: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bizchain.contracts.incidents.queries import loss_of
+from bizchain.contracts.incidents.queries import is_lost
 from bizchain.contracts.lineage.keys import LINEAGE, OFFSPRING, STORAGE
 from bizchain.contracts.lineage.queries import (
     lineage_of,
@@ -80,7 +80,7 @@ def check_leg(context: Context, leg: RecastLeg, _: bytes) -> None:
 def _check_whole(context: Context, leg: RecastLeg, parent: Receipt) -> None:
     if parent.warehouse != leg.warehouse:
         raise Refused(BusinessReason.NOT_THE_WAREHOUSE, f"{parent.warehouse} keeps the goods")
-    if loss_of(context.state, parent.receipt_id) is not None:
+    if is_lost(context.state, parent.receipt_id):
         message = f"goods of {parent.receipt_id} are lost, or reported so"
         raise Refused(BusinessReason.RECEIPT_IMPAIRED, message)
     head = head_of(context.state, parent)

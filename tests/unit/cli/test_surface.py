@@ -55,7 +55,7 @@ NOUNS = {
     "governance": {"propose", "vote", "close", "show", "list", "in-force", "history"},
     "handover": {"propose", "accept", "decline", "show"},
     "incident": {"list", "answer", "approve", "reject"},
-    "loss": {"report", "confirm", "show"},
+    "loss": {"report", "confirm", "withdraw", "approve-withdrawal", "reject-withdrawal", "show"},
     "valuation": {"record", "show"},
     "application": {"apply", "confirm", "propose", "approve", "reject", "withdraw", "show"},
     "hold": {"place", "lift", "order", "show"},

@@ -251,7 +251,7 @@ def test_a_confirmed_loss_is_no_longer_missed_and_travels_to_the_asset_chain(pai
 
 
 @pytest.mark.parametrize("state", [None, *LossState])
-@pytest.mark.parametrize("step", ["report", "confirm"])
+@pytest.mark.parametrize("step", ["report", "confirm", "withdraw", "approve", "reject"])
 def test_a_loss_can_do_what_its_table_holds_and_nothing_else(
     state: LossState | None, step: str
 ) -> None:
@@ -260,12 +260,26 @@ def test_a_loss_can_do_what_its_table_holds_and_nothing_else(
         assert report_loss(pair, RECEIPT, 5) is None
     if state is LossState.CONFIRMED:
         assert confirm_loss(pair, RECEIPT, 5) is None
-    done = (report_loss if step == "report" else confirm_loss)(pair, RECEIPT, 5)
+    if state in {LossState.WITHDRAWING, LossState.WITHDRAWN}:
+        assert logistics.withdraw_loss(pair, RECEIPT) is None
+    if state is LossState.WITHDRAWN:
+        assert logistics.approve_withdrawal(pair, RECEIPT) is None
+    steps: dict[str, Callable[[], Reason | None]] = {
+        "report": lambda: report_loss(pair, RECEIPT, 5),
+        "confirm": lambda: confirm_loss(pair, RECEIPT, 5),
+        "withdraw": lambda: logistics.withdraw_loss(pair, RECEIPT),
+        "approve": lambda: logistics.approve_withdrawal(pair, RECEIPT),
+        "reject": lambda: logistics.reject_withdrawal(pair, RECEIPT),
+    }
+    done = steps[step]()
     if state is None:
         assert done is (None if step == "report" else CommonReason.NOT_FOUND)
     else:
-        possible = (state, step) in LOSS_TRANSITIONS
-        assert done is (None if possible else BusinessReason.WRONG_STATE)
+        reached = LOSS_TRANSITIONS.get((state, step))
+        assert done is (None if reached else BusinessReason.WRONG_STATE)
+        loss = loss_of(pair.business.ledger.state, RECEIPT)
+        assert loss is not None
+        assert loss.state == (reached or state)
 
 
 def test_a_loss_is_confirmed_by_another_firm_exactly_as_reported(pair: Pair) -> None:
