@@ -39,6 +39,12 @@ MUTANTS = {
     "share_a_container": Mutant(
         RULES, "claim.receipt_id != seen.receipt.receipt_id\n        or", "False\n        or"
     ),
+    "claim_for_ever": Mutant(
+        RULES, "or offspring_of(state, other.receipt_id) > 0", "or other.state == 'SUPERSEDED'"
+    ),
+    "claim_nothing_of_what_is_superseded": Mutant(
+        RULES, " or offspring_of(state, other.receipt_id) > 0", ""
+    ),
     "see_no_gap": Mutant(
         RULES, "return seen.event.named_hash != seen.event.previous_hash", "return False"
     ),
@@ -177,7 +183,7 @@ MUTANTS = {
 
 NOTICED_BY = (
     "logistics or handovers or incidents or delivery"
-    " or closed_warehouse or parts_judged or losses_withdrawn"
+    " or closed_warehouse or parts_judged or losses_withdrawn or recasts_watched"
 )
 """The modules of the contracts' tests that are about goods."""
 

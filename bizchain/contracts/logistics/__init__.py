@@ -18,7 +18,7 @@ Rules:
   also by an administrator of another firm than the owner's, since a rule asks for it.
 - *Goods are expected* where their receipt says, until they are moved before there is a lot on them
   or somebody approves where they are. A container is whose event named it first, until the goods
-  of that receipt are gone.
+  of that receipt are gone, and all that was made of them.
 - *A handover needs both signatures* and ends at its deadline. Goods that are held are not handed
   over; goods behind a lot may be, and that is a move.
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from bizchain.contracts.incidents.queries import case_of
 from bizchain.contracts.incidents.types import Case, WatchRule, rule_of
 from bizchain.contracts.lineage.keys import LINEAGE
+from bizchain.contracts.lineage.queries import offspring_of
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC, event_key
 from bizchain.contracts.logistics.types import (
     COUNTED_KINDS,
@@ -234,8 +235,9 @@ def is_overtaken(state: Reader, receipt: Receipt, head: Head, named_hash: bytes)
 def claim_of(state: Reader, sscc: str, receipt_id: str) -> Claim | None:
     """Whose a container is. A claim of another receipt ends with that receipt's goods.
 
-    What was made of goods may show their containers as its own; until it does, they stay claimed by
-    a receipt that is superseded.
+    What was made of goods may show their containers as its own; until it does, they stay claimed
+    by what they were, which has goods as long as anything that was made of it: at whatever depth,
+    but counted there, so that this is one look.
     """
     claim = state.get(SSCC, SSCC.key(sscc))
     if claim is None or claim.receipt_id == receipt_id:
@@ -245,7 +247,7 @@ def claim_of(state: Reader, sscc: str, receipt_id: str) -> Claim | None:
     other = receipt_of(state, claim.receipt_id)
     if other is None:
         return None
-    is_there = other.state == ReceiptState.SUPERSEDED or other.state in WATCHED_STATES
+    is_there = other.state in WATCHED_STATES or offspring_of(state, other.receipt_id) > 0
     return claim if is_there else None
 
 

@@ -127,6 +127,55 @@ def test_containers_follow_their_goods(pair: Pair) -> None:
     judged(pair)
 
 
+def gone(pair: Pair, receipt_id: str, lot_id: str) -> None:
+    """Alice takes these goods out, and away."""
+    approved_exit(pair, receipt_id, "alice")
+    pair.carry()
+    pair.complete(leave(pair, receipt_id, lot_id, "alice"))
+    assert logistics.deliver(pair, receipt_id) is None
+    assert logistics.accept(pair, receipt_id, "alice") is None
+
+
+def alarms(pair: Pair) -> bool:
+    """Whether another receipt that shows the container is held for it; nothing is kept of it."""
+    twin = pair.twin()
+    assert logistics.post(twin, "receipt-bob", ssccs=[logistics.SSCC]) is None
+    return logistics.open_cases(twin, "receipt-bob") != ()
+
+
+def test_a_container_is_free_once_all_that_was_made_of_its_goods_has_left(pair: Pair) -> None:
+    """Whatever became of the parts meanwhile, and however deep they lie."""
+    assert logistics.post(pair, "receipt-alice", ssccs=[logistics.SSCC]) is None
+    pair.complete(split(pair, 400, 600))
+    deep = [part("deep-1", 100), part("deep-2", 300)]
+    pair.complete(recast(pair, "alice", [("receipt-part-1", "lot-part-1")], deep))
+    for name in ("deep-1", "part-2", "deep-2"):
+        assert alarms(pair)
+        gone(pair, f"receipt-{name}", f"lot-{name}")
+    assert not alarms(pair)
+    judged(pair)
+
+
+def test_a_container_stays_with_what_was_carved_out_when_the_rest_has_left(pair: Pair) -> None:
+    assert logistics.post(pair, "receipt-alice", ssccs=[logistics.SSCC]) is None
+    pair.complete(split(pair, 400))
+    gone(pair, "receipt-alice", "lot-alice")
+    assert alarms(pair)
+    gone(pair, "receipt-part-1", "lot-part-1")
+    assert not alarms(pair)
+    judged(pair)
+
+
+def test_a_container_of_goods_that_were_merged_stays_theirs(pair: Pair) -> None:
+    more = issued(pair, "more")
+    assert logistics.post(pair, "receipt-more", quantity=500, ssccs=[logistics.SSCC]) is None
+    pair.complete(recast(pair, "alice", [PARENT, more], [part("all", RECEIPT_UNITS + 500)]))
+    assert alarms(pair)
+    gone(pair, "receipt-all", "lot-all")
+    assert not alarms(pair)
+    judged(pair)
+
+
 def test_whoever_agrees_that_containers_are_not_in_two_places_gives_them_away(pair: Pair) -> None:
     """Else each event of the goods they are of would be a case again."""
     assert logistics.post(pair, "receipt-alice", ssccs=[logistics.SSCC]) is None
