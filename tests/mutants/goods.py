@@ -75,7 +75,11 @@ MUTANTS = {
     "take_goods_late": Mutant(
         EVENTS, "if expired(context.time_unix_ms, handover.deadline_unix_ms):", "if False:"
     ),
-    "take_goods_of_others": Mutant(EVENTS, "if context.sender != handover.receiver:", "if False:"),
+    "take_goods_of_others": Mutant(
+        EVENTS,
+        'if not is_named(context.sender, handover, HANDOVER_ACTORS["accept"]):',
+        "if False:",
+    ),
     "keep_every_event": Mutant(EVENTS, "    if event.number > EVENTS_KEPT:", "    if False:"),
     "lift_a_newer_alarm": Mutant(INCIDENTS, "return _unanswered(renewed)", "return renewed"),
     "judge_ones_own_report": Mutant(
@@ -172,12 +176,12 @@ MUTANTS = {
     ),
     "deliver_to_anyone": Mutant(
         RECEIPTS,
-        "if context.sender != delivery.owner or context.sender != receipt.owner:",
+        'if not named or not is_named(context.sender, receipt, ACTORS["deliver"]):',
         "if False:",
     ),
     "apply_a_loss_again": Mutant(LOSSES, "notice.number != number + 1 or", ""),
     "lose_more_than_was_minted": Mutant(
-        LOTS, "notice.total > lot.minted:\n        raise", "False:\n        raise"
+        LOTS, "notice.total > left_of(lot):\n        raise", "False:\n        raise"
     ),
 }
 
