@@ -12,6 +12,10 @@ Exit codes: 0 ended as told, 2 usage, 3 refused to start (says why), 70 the rela
 
 from __future__ import annotations
 
+from common.runtime import run
+
+# isort: split
+# What is above comes before all that imports grpc.
 import argparse
 import asyncio
 import json
@@ -49,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(options.folder)
         configure_logs(settings.log_level, relay_id=settings.relay_id)
-        return asyncio.run(_run(options))
+        return run(_run(options))
     except (Refused, StorageFailed) as error:
         sys.stderr.write(f"relay: {error}\n")
         return EXIT_REFUSED

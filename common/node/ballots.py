@@ -1,6 +1,6 @@
 """Where a node's own votes go: to the leader at once, to all where no certificate comes.
 
-The newest goes to all with every tick, so that more than the leader can show it to this node, if
+The newest goes to all every `SHOW_TICKS`, so that more than the leader can show it to this node, if
 its disk should be put back.
 """
 
@@ -14,17 +14,21 @@ from common.node.mailbox import Mailbox
 
 __all__ = ["Ballots"]
 
+SHOW_TICKS = 10
+"""How often the newest vote goes to everybody, where there is a new one: once a second."""
+
 
 class Ballots:
     """The votes of one node on their way out."""
 
-    __slots__ = ("_finality", "_mailbox", "_newest", "_told_leader")
+    __slots__ = ("_finality", "_mailbox", "_newest", "_ticks", "_told_leader")
 
     def __init__(self, mailbox: Mailbox, finality: Finality) -> None:
         self._mailbox = mailbox
         self._finality = finality
         self._newest: SignedVote | None = None
         self._told_leader: list[SignedVote] = []
+        self._ticks = 0
 
     def cast(self, votes: Sequence[SignedVote], leader_id: str | None) -> None:
         """Vote: the leader alone is told at once, since it makes the certificate."""
@@ -38,12 +42,14 @@ class Ballots:
                 self._mailbox.say(leader_id, vote)
 
     def tick(self) -> None:
-        """Vote before all where the leader's certificate has not come, and once for the newest."""
+        """Vote before all where the leader's certificate has not come; at times show the newest."""
+        self._ticks += 1
         told, self._told_leader = self._told_leader, []
         due = [vote for vote in told if not self._finality.is_certified(vote.vote.height)]
-        if self._newest is not None and self._newest not in due:
-            due.append(self._newest)
-        self._newest = None
+        if self._ticks % SHOW_TICKS == 0 and self._newest is not None:
+            if self._newest not in due:
+                due.append(self._newest)
+            self._newest = None
         self._tell_all(due)
 
     def _tell_all(self, votes: Sequence[SignedVote]) -> None:

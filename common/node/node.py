@@ -10,6 +10,7 @@ from common.crypto.signing import SigningKey, Verify, verify
 from common.errors import CommonReason, Refused, StorageFailed
 from common.ledger import transition
 from common.ledger.block import Block
+from common.ledger.certificate import Certificate
 from common.ledger.chain import Chain, SignatureClaim
 from common.ledger.genesis import Genesis
 from common.ledger.ledger import Ledger
@@ -431,9 +432,8 @@ class Node:
 
     def _settle_final(self) -> None:
         made = self._finality.take_made()
-        if self.raft.role is Role.LEADER:
-            for certificate in made:
-                self._mailbox.say_all(CertificateNotice(certificate))
+        if made and self.raft.role is Role.LEADER:
+            self._ports.soon(partial(self._drive, partial(self._tell_certified, made)))
         height = self.ledger.final_height
         if height > self._settled_height:
             self._settled_height = height
@@ -441,6 +441,11 @@ class Node:
             self._door.final(height)
             self._reads.final(height)
             self._ports.on_final(height)
+
+    def _tell_certified(self, made: Sequence[Certificate]) -> None:
+        """Tell the followers, after the answers to those who wait here have gone their way."""
+        for certificate in made:
+            self._mailbox.say_all(CertificateNotice(certificate))
 
     # --- leading ---------------------------------------------------------------------------------
 

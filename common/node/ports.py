@@ -22,7 +22,7 @@ class NodeSettings:
 
     tick_ms: int = 100
     """How often the driver calls `tick`; every `*_ticks` counts these."""
-    heartbeat_ticks: int = 1
+    heartbeat_ticks: int = 2
     election_ticks_min: int = 10
     election_ticks_max: int = 20
 

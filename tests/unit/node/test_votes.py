@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from common.crypto.signing import verify
 from common.ledger.block import Block
 from common.ledger.certificate import Certificate, VoteSignature, check_certificate
+from common.node.ballots import SHOW_TICKS
 from common.node.frames import (
     CertificateNotice,
     CertificateReply,
@@ -62,11 +63,13 @@ def test_of_the_votes_whose_certificates_have_come_all_are_told_the_newest_once(
     solo.take(SignedVote)
     for height in (1, 2):
         solo.receive(LEADER, CertificateNotice(certificate_of(solo, height)))
+    solo.ticks(SHOW_TICKS - 1)
+    assert solo.take(SignedVote) == []
     solo.ticks(1)
     assert [(to, vote.vote.height) for to, vote in solo.take(SignedVote)] == [
         (peer, 2) for peer in PEERS
     ]
-    solo.ticks(1)
+    solo.ticks(SHOW_TICKS)
     assert solo.take(SignedVote) == []
 
 
