@@ -73,7 +73,10 @@ def shares_are_of_transfers(state: Reader) -> Sequence[Violation]:
 
 
 def offspring_is_counted(state: Reader) -> Sequence[Violation]:
-    """B14: of what was made of a receipt, what is alive is counted for it, and for its owners."""
+    """B14: of what was made of a receipt, what is alive is counted for it, and for its owners.
+
+    Where nothing is alive there is no row, not a row of nothing.
+    """
     alive: Counter[bytes] = Counter()
     for key, _ in state.scan(LINEAGE):
         receipt = receipt_of(state, key[1:].decode())
@@ -83,9 +86,9 @@ def offspring_is_counted(state: Reader) -> Sequence[Violation]:
                 alive[OFFSPRING.key(name, receipt.owner)] += 1
     counted = {key: row.alive for key, row in state.scan(OFFSPRING)}
     return [
-        Violation("B14", f"{counted.get(key, 0)} of {key[1:].decode()} are counted, not {there}")
+        Violation("B14", f"{counted.get(key)} of {key[1:].decode()} are counted, not {there}")
         for key in sorted(alive.keys() | counted.keys())
-        if counted.get(key, 0) != (there := alive[key])
+        if counted.get(key) != (there := alive.get(key))
     ]
 
 
