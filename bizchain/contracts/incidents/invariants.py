@@ -18,6 +18,7 @@ from bizchain.contracts.incidents.types import (
 )
 from bizchain.contracts.logistics.keys import HEAD
 from bizchain.contracts.receipts.queries import receipt_of
+from common.crypto.digest import DIGEST_BYTES
 from common.ledger.chain import Invariant, Violation
 from common.ledger.holds import HOLD
 from common.ledger.state import Reader
@@ -95,7 +96,7 @@ def losses_are_within_their_goods(state: Reader) -> Sequence[Violation]:
 
 
 def withdrawals_are_of_losses(state: Reader) -> Sequence[Violation]:
-    """B14: a loss is taken back by one firm and another, and no other loss is."""
+    """B14: a loss is taken back by one firm and another, on evidence, and no other loss is."""
     losses = {loss.receipt_id: loss for _, loss in state.scan(LOSS)}
     taken = {key[1:].decode(): row for key, row in state.scan(LOSS_WITHDRAWAL)}
     back = {name for name, loss in losses.items() if loss.state in TAKEN_BACK}
@@ -110,8 +111,11 @@ def _is_taken_back(loss: Loss | None, withdrawal: LossWithdrawal | None) -> bool
     if loss is None or withdrawal is None or loss.receipt_id != withdrawal.receipt_id:
         return False
     approved = bool(withdrawal.approved_by)
-    return loss.state == (LossState.WITHDRAWN if approved else LossState.WITHDRAWING) and (
-        withdrawal.approved_by not in (withdrawal.withdrawn_by, loss.reported_by)
+    return (
+        bool(withdrawal.withdrawn_by)
+        and len(withdrawal.evidence_hash) == DIGEST_BYTES
+        and loss.state == (LossState.WITHDRAWN if approved else LossState.WITHDRAWING)
+        and withdrawal.approved_by not in (withdrawal.withdrawn_by, loss.reported_by)
     )
 
 

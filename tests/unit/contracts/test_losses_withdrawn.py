@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -146,7 +147,16 @@ def test_a_loss_that_nobody_took_back_is_found(pair: Pair) -> None:
     state.delete(LOSS_WITHDRAWAL, key)
     assert len(broken(pair)) == 1
     state.put(LOSS, LOSS.key(RECEIPT), replace(loss, state="WITHDRAWN"))
-    state.put(LOSS_WITHDRAWAL, key, replace(withdrawal, approved_by="warehouse"))
-    assert len(broken(pair)) == 1
+    changes: list[dict[str, Any]] = [
+        {"approved_by": "warehouse"},
+        {"approved_by": "operator", "withdrawn_by": ""},
+        {"approved_by": "operator", "evidence_hash": b""},
+        {"approved_by": "operator", "evidence_hash": EVIDENCE[1:]},
+    ]
+    for changed in changes:
+        state.put(LOSS_WITHDRAWAL, key, replace(withdrawal, **changed))
+        assert len(broken(pair)) == 1, changed
+    state.put(LOSS_WITHDRAWAL, key, replace(withdrawal, approved_by="operator"))
+    assert broken(pair) == []
     state.put(LOSS, LOSS.key(RECEIPT), loss)
     state.put(LOSS_WITHDRAWAL, key, withdrawal)
