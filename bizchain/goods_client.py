@@ -134,7 +134,10 @@ class GoodsClient(TypedClient):
     async def approve_counter_report(
         self, receipt_id: str, case_id: str, evidence_hash: bytes
     ) -> Outcome:
-        """By an administrator: that very answer holds, and the case is lifted."""
+        """By an administrator: that very answer holds, and the case is lifted.
+
+        By a regulator as well where not the warehouse answered.
+        """
         operation = pb.ApproveCounterReport(
             receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
         )
@@ -143,7 +146,7 @@ class GoodsClient(TypedClient):
     async def reject_counter_report(
         self, receipt_id: str, case_id: str, evidence_hash: bytes
     ) -> Outcome:
-        """By an administrator: the case stays open."""
+        """By one of those who would have to approve: the case stays open."""
         operation = pb.RejectCounterReport(
             receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
         )
@@ -189,12 +192,15 @@ class GoodsClient(TypedClient):
         return await self.act(withdraw_loss=operation)
 
     async def approve_loss_withdrawal(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
-        """By an administrator: on that very evidence the loss is taken back."""
+        """By an administrator: on that very evidence the loss is taken back.
+
+        By a regulator as well where not the warehouse takes it back.
+        """
         operation = pb.ApproveLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence_hash)
         return await self.act(approve_loss_withdrawal=operation)
 
     async def reject_loss_withdrawal(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
-        """By an administrator: the loss stays reported."""
+        """By one of those who would have to approve: the loss stays reported."""
         operation = pb.RejectLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence_hash)
         return await self.act(reject_loss_withdrawal=operation)
 

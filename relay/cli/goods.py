@@ -144,7 +144,10 @@ async def answer(
 async def approve(
     session: Session, receipt: ReceiptId, incident: CaseId, evidence: Evidence
 ) -> None:
-    """Approve that very counter-report, as an administrator: the case's hold is lifted."""
+    """Approve that very counter-report, as an administrator; not the warehouse's: a regulator too.
+
+    With the last of them the case's hold is lifted.
+    """
     books = await session.signing_books()
     outcome = await books.approve_counter_report(receipt, incident, digest_of(evidence))
     session.show_outcome(BUSINESS, f"the answer to {incident} of {receipt} is approved", outcome)
@@ -153,7 +156,7 @@ async def approve(
 async def reject(
     session: Session, receipt: ReceiptId, incident: CaseId, evidence: Evidence
 ) -> None:
-    """Reject that very counter-report, as an administrator: the case stays open."""
+    """Reject that very counter-report, as one who would have to approve it: the case stays open."""
     books = await session.signing_books()
     outcome = await books.reject_counter_report(receipt, incident, digest_of(evidence))
     session.show_outcome(BUSINESS, f"the answer to {incident} of {receipt} is rejected", outcome)
@@ -189,14 +192,17 @@ async def withdraw_loss(session: Session, receipt: ReceiptId, evidence: Evidence
 
 
 async def approve_loss_withdrawal(session: Session, receipt: ReceiptId, evidence: Evidence) -> None:
-    """Approve on that very evidence that a loss is taken back, as an administrator."""
+    """Approve on that very evidence that a loss is taken back, as an administrator.
+
+    Where not the warehouse takes it back: as a regulator too.
+    """
     books = await session.signing_books()
     outcome = await books.approve_loss_withdrawal(receipt, digest_of(evidence))
-    session.show_outcome(BUSINESS, f"the loss of {receipt} is withdrawn", outcome)
+    session.show_outcome(BUSINESS, f"the withdrawal of {receipt}'s loss is approved", outcome)
 
 
 async def reject_loss_withdrawal(session: Session, receipt: ReceiptId, evidence: Evidence) -> None:
-    """Reject that a loss is taken back, as an administrator: it stays reported."""
+    """Reject that a loss is taken back, as one who would have to approve: it stays reported."""
     books = await session.signing_books()
     outcome = await books.reject_loss_withdrawal(receipt, digest_of(evidence))
     session.show_outcome(BUSINESS, f"the loss of {receipt} stays reported", outcome)
@@ -223,7 +229,7 @@ async def show_loss(session: Session, receipt: ReceiptId) -> None:
         record |= {
             "withdrawn_by": withdrawal.withdrawn_by,
             "withdrawal_hash": withdrawal.evidence_hash,
-            "withdrawal_approved_by": withdrawal.approved_by,
+            "withdrawal_approved_by": [one.party for one in withdrawal.approvals],
         }
     print_record(record, session.output)
 

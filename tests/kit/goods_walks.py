@@ -64,7 +64,12 @@ CASES = Walk(
         ("reject",): lambda pair, by: logistics.reject(pair, "receipt-alice", ALARM, by),
     },
     {
-        **people(administrator=ADMINISTRATORS, bank="bank", _warehouse="warehouse"),
+        **people(
+            administrator=ADMINISTRATORS,
+            bank="bank",
+            regulator="regulator",
+            _warehouse="warehouse",
+        ),
         "(a rule that fires)": frozenset({"warehouse", *ADMINISTRATORS.split()}),
     },
     is_open,
@@ -102,9 +107,11 @@ LOSSES = Walk(
         ("confirm",): lambda pair, by: logistics.confirm_loss(pair, "receipt-alice", 5, by),
         ("withdraw",): withdraw,
         ("stand_in",): withdraw_for_it,
-        ("approve",): lambda pair, by: logistics.approve_withdrawal(pair, "receipt-alice", by),
+        ("agree", "approve"): lambda pair, by: logistics.approve_withdrawal(
+            pair, "receipt-alice", by
+        ),
         ("reject",): lambda pair, by: logistics.reject_withdrawal(pair, "receipt-alice", by),
     },
-    people(administrator=ADMINISTRATORS, _warehouse="warehouse"),
+    people(administrator=ADMINISTRATORS, regulator="regulator", _warehouse="warehouse"),
     is_open,
 )

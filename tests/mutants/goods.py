@@ -93,7 +93,13 @@ MUTANTS = {
         "if context.sender == reporter:",
     ),
     "approve_another_report": Mutant(INCIDENTS, "if reported != judged:", "if False:"),
-    "lift_with_one_of_two": Mutant(INCIDENTS, "    if len(missing) > 1:\n", "    if False:\n"),
+    "lift_with_one_of_two": Mutant(INCIDENTS, "len(missing) == 1", "True"),
+    "approve_in_two_roles": Mutant(
+        INCIDENTS, "if context.sender in [approval.party for approval in given]:", "if False:"
+    ),
+    "stand_in_without_a_regulator": Mutant(
+        "bizchain/contracts/incidents/queries.py", "if said_by == receipt.warehouse", "if True"
+    ),
     "hold_in_silence": Mutant(INCIDENTS, '    context.send("hold", notice)\n', ""),
     "stand_in_for_who_is_there": Mutant(
         INCIDENTS, "if warehouse_signs(context.state, receipt):", "if False:"
@@ -109,9 +115,9 @@ MUTANTS = {
     "see_all_for_the_warehouse": Mutant(EVENTS, "kind == GoodsKind.STOCK_TAKE and not", "not"),
     "judge_ones_own_part": Mutant(
         INCIDENTS,
-        "    _check_other_firm(context, receipt, case.answered_by)\n"
+        "    _check_other_firm(context, receipt, said_by)\n"
         "    _check_owns_no_part(context, receipt)\n",
-        "    _check_other_firm(context, receipt, case.answered_by)\n",
+        "    _check_other_firm(context, receipt, said_by)\n",
     ),
     "stand_in_for_ones_own_part": Mutant(
         INCIDENTS,

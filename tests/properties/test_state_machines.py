@@ -30,7 +30,6 @@ NOT_BY_ONE_OPERATION = {
     ("receipts", "deliver"): "needs what is let out; test_delivery.py sets the state",
     ("receipts delivery", "lapse"): "its row is overwritten at once; test_delivery.py",
     ("logistics handover", "lapse"): "its row is overwritten at once; test_handovers.py",
-    ("incidents case", "agree"): "needs a second approval, and nothing is pledged yet",
 }
 
 

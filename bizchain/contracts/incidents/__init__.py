@@ -14,17 +14,18 @@ Rules:
 - Whoever owns the goods, or any that were made of them and are there, approves and rejects nothing
   about them: the case holds those too.
 - While that warehouse is closed or suspended an administrator answers in its place, never for goods
-  of its own firm; then one of a third firm approves.
+  of its own firm; then one of a third firm approves, and a regulator: no office that closes a
+  warehouse, and admits who stands in for it, overrules it alone.
 - An overdue stock-take is made good by a stock-take, then by an answer; whoever approves the answer
   to a wrong or new place accepts the place.
 - A loss is reported by the warehouse and confirmed by an administrator of another firm than the
   reporter's and the owner's, exactly as reported. What is lost is worth nothing from then on, is no
   longer missed by the rules, and travels to the asset chain as a certified message.
-- A reported loss that is not confirmed is taken back by the warehouse (or in its place), and by an
-  administrator of another firm who approves it on that very evidence; a confirmed one never is.
+- A reported loss that is not confirmed is taken back by the warehouse (or in its place), and by
+  those who would approve its answer, on that very evidence; a confirmed one never is.
 
       fire ┌──────┐ --answer----> ┌──────────┐ --approve--> LIFTED
-    ──────►│ OPEN │ --stand in--> │ ANSWERED │
+    ──────►│ OPEN │ --stand in--> │ ANSWERED │ (--agree--> itself, while others must approve too)
            └──────┘ <---reject--- └──────────┘
                     <----fire----
 

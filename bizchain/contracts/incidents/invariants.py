@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
+from bizchain.contracts.incidents.queries import required_approvals
 from bizchain.contracts.incidents.types import (
     CASE_ACTORS,
     RULE_AUTHORITY,
+    Approval,
     Case,
     CaseState,
     Loss,
@@ -51,7 +53,7 @@ def cases_and_holds_agree(state: Reader) -> Sequence[Violation]:
     broken = [
         Violation("B14", f"case {case.case_id} of {case.receipt_id} is {case.state}")
         for key, case in state.scan(CASE)
-        if not _is_whole(key, case)
+        if not _is_whole(state, key, case)
     ]
     if not standing == listed == held:
         message = f"{len(standing)} cases stand, {len(listed)} are listed, {len(held)} hold"
@@ -59,23 +61,36 @@ def cases_and_holds_agree(state: Reader) -> Sequence[Violation]:
     return broken
 
 
-def _is_whole(key: bytes, case: Case) -> bool:
-    """A case is as its state says: answered or not, approved by another firm or not."""
+def _is_whole(state: Reader, key: bytes, case: Case) -> bool:
+    """A case is as its state says: answered or not, approved by other firms or not."""
     answered = bool(case.answered_by and case.answer_hash)
-    approved = bool(case.approvals and case.lifted_unix_ms)
+    approved = _is_approved(state, case.receipt_id, case.answered_by, case.approvals)
     shape = {
         CaseState.OPEN: not answered and not case.approvals and not case.lifted_unix_ms,
-        CaseState.ANSWERED: answered and not case.lifted_unix_ms,
-        CaseState.LIFTED: answered and approved,
+        CaseState.ANSWERED: answered and not approved and not case.lifted_unix_ms,
+        CaseState.LIFTED: answered and approved and bool(case.lifted_unix_ms),
     }[CaseState(case.state)]
     return (
         shape
         and key == CASE.key(case.receipt_id, case.case_id)
         and case.rule == rule_of(case.case_id)
         and case.rule in RULES
-        and all(approval.party != case.answered_by for approval in case.approvals)
+        and _are_of_others(case.approvals, case.answered_by)
         and all(approval.role in CASE_ACTORS["approve"] for approval in case.approvals)
     )
+
+
+def _is_approved(state: Reader, receipt_id: str, said_by: str, given: Sequence[Approval]) -> bool:
+    """Whether everybody approved who must, by who said it."""
+    receipt = receipt_of(state, receipt_id)
+    roles = {approval.role for approval in given}
+    return receipt is not None and roles.issuperset(required_approvals(state, receipt, said_by))
+
+
+def _are_of_others(given: Sequence[Approval], *said_by: str) -> bool:
+    """Each approval is of another firm than any other, and than those whose word it is about."""
+    firms = [approval.party for approval in given]
+    return len(set(firms)) == len(firms) and not {*firms} & {*said_by, ""}
 
 
 def losses_are_within_their_goods(state: Reader) -> Sequence[Violation]:
@@ -103,19 +118,20 @@ def withdrawals_are_of_losses(state: Reader) -> Sequence[Violation]:
     return [
         Violation("B14", f"loss of {name} is taken back by nobody, or is not")
         for name in sorted(back | taken.keys())
-        if not _is_taken_back(losses.get(name), taken.get(name))
+        if not _is_taken_back(state, losses.get(name), taken.get(name))
     ]
 
 
-def _is_taken_back(loss: Loss | None, withdrawal: LossWithdrawal | None) -> bool:
+def _is_taken_back(state: Reader, loss: Loss | None, withdrawal: LossWithdrawal | None) -> bool:
     if loss is None or withdrawal is None or loss.receipt_id != withdrawal.receipt_id:
         return False
-    approved = bool(withdrawal.approved_by)
+    by, given = withdrawal.withdrawn_by, withdrawal.approvals
+    approved = _is_approved(state, loss.receipt_id, by, given)
     return (
         bool(withdrawal.withdrawn_by)
         and len(withdrawal.evidence_hash) == DIGEST_BYTES
         and loss.state == (LossState.WITHDRAWN if approved else LossState.WITHDRAWING)
-        and withdrawal.approved_by not in (withdrawal.withdrawn_by, loss.reported_by)
+        and _are_of_others(given, withdrawal.withdrawn_by, loss.reported_by)
     )
 
 

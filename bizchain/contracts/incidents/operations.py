@@ -108,11 +108,8 @@ def check_approve_counter_report(
     receipt, case = _case_to(context, "agree", operation)
     if case.rule in ABOUT_PLACE:  # an open split or merge makes goods where these are expected
         check_not_recast(context.state, receipt.receipt_id)
-    given = [approval.role for approval in case.approvals]
-    required = required_approvals(context.state, receipt)
-    missing = [role for role in required if role not in given]
-    role = _role_of(context, missing)
-    _check_judge(context, receipt, case)
+    approvals, is_last = _approved(context, receipt, case.answered_by, case.approvals)
+    _check_judge(context, receipt, case.answered_by)
     _check_same_report(case.answer_hash, operation.evidence_hash)
     head = head_of(context.state, receipt)
     limits = limits_in_force(context.state, context.height)
@@ -120,8 +117,8 @@ def check_approve_counter_report(
         raise Refused(
             BusinessReason.STOCK_TAKE_STILL_OVERDUE, f"count the goods of {receipt.receipt_id}"
         )
-    agreed = replace(case, approvals=(*case.approvals, Approval(role, context.sender)))
-    if len(missing) > 1:
+    agreed = replace(case, approvals=approvals)
+    if not is_last:
         return head, agreed
     _, lifted = _case_to(context, "approve", operation)
     return (
@@ -144,10 +141,10 @@ def apply_approve_counter_report(
 
 
 def check_reject_counter_report(context: Context, operation: pb.RejectCounterReport) -> Case:
-    """The case open again: an administrator does not take the answer."""
+    """The case open again: one of those who must approve the answer does not take it."""
     receipt, case = _case_to(context, "reject", operation)
-    _role_of(context, required_approvals(context.state, receipt))
-    _check_judge(context, receipt, case)
+    context.require_role(*required_approvals(context.state, receipt, case.answered_by))
+    _check_judge(context, receipt, case.answered_by)
     _check_same_report(case.answer_hash, operation.evidence_hash)
     return _unanswered(case)
 
@@ -248,16 +245,19 @@ def check_withdraw_loss(
     step = _speaking(context, receipt, "withdraw", LOSS_ACTORS)
     check_digest(operation.evidence_hash)
     before = _reported(context, receipt)
-    withdrawal = LossWithdrawal(receipt.receipt_id, context.sender, operation.evidence_hash, "")
+    withdrawal = LossWithdrawal(receipt.receipt_id, context.sender, operation.evidence_hash, ())
     return replace(before, state=_lost(before, step)), withdrawal
 
 
 def check_approve_loss_withdrawal(
     context: Context, operation: pb.ApproveLossWithdrawal
 ) -> tuple[Loss, LossWithdrawal]:
-    """The report taken back for good: an administrator of another firm agrees."""
-    loss, withdrawal = _judged_withdrawal(context, "approve", operation)
-    return loss, replace(withdrawal, approved_by=context.sender)
+    """The taking back with one more approval; for good where that was the last one required."""
+    receipt, before, withdrawal = _judged_withdrawal(context, operation)
+    by, given = withdrawal.withdrawn_by, withdrawal.approvals
+    approvals, is_last = _approved(context, receipt, by, given)
+    reached = _lost(before, "approve" if is_last else "agree")
+    return replace(before, state=reached), replace(withdrawal, approvals=approvals)
 
 
 def apply_withdrawal(
@@ -274,9 +274,9 @@ def apply_withdrawal(
 
 
 def check_reject_loss_withdrawal(context: Context, operation: pb.RejectLossWithdrawal) -> Loss:
-    """The loss reported still: an administrator of another firm does not believe otherwise."""
-    loss, _ = _judged_withdrawal(context, "reject", operation)
-    return loss
+    """The loss reported still: one of those who must approve does not believe otherwise."""
+    _, before, _ = _judged_withdrawal(context, operation)
+    return replace(before, state=_lost(before, "reject"))
 
 
 def apply_reject_loss_withdrawal(context: Context, _: pb.RejectLossWithdrawal, loss: Loss) -> None:
@@ -286,18 +286,19 @@ def apply_reject_loss_withdrawal(context: Context, _: pb.RejectLossWithdrawal, l
 
 
 def _judged_withdrawal(
-    context: Context, what: str, operation: pb.ApproveLossWithdrawal | pb.RejectLossWithdrawal
-) -> tuple[Loss, LossWithdrawal]:
-    context.require_role(*LOSS_ACTORS[what])
+    context: Context, operation: pb.ApproveLossWithdrawal | pb.RejectLossWithdrawal
+) -> tuple[Receipt, Loss, LossWithdrawal]:
+    """What is being taken back, if the signer is one of those who judge that."""
     receipt, _ = watched(context.state, operation.receipt_id)
     before = _reported(context, receipt)
-    judged = replace(before, state=_lost(before, what))
     withdrawal = withdrawal_of(context.state, receipt.receipt_id)
-    assert withdrawal is not None, "what is judged is being taken back"
+    if withdrawal is None or before.state != LossState.WITHDRAWING:
+        raise Refused(BusinessReason.WRONG_STATE, f"the loss is {before.state}")
+    context.require_role(*required_approvals(context.state, receipt, withdrawal.withdrawn_by))
     _check_other_firm(context, receipt, before.reported_by)
     _check_other_firm(context, receipt, withdrawal.withdrawn_by)
     _check_same_report(withdrawal.evidence_hash, operation.evidence_hash)
-    return judged, withdrawal
+    return receipt, before, withdrawal
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -379,15 +380,23 @@ def _speaking(context: Context, receipt: Receipt, step: str, actors: Actors) -> 
     return "stand_in"
 
 
-def _role_of(context: Context, roles: Sequence[str]) -> str:
-    """The first of these roles that the signer has. Raises `Refused(PERMISSION_DENIED)`."""
-    context.require_role(*roles)
-    return next(role for role in roles if role in context.roles)
+def _approved(
+    context: Context, receipt: Receipt, said_by: str, given: tuple[Approval, ...]
+) -> tuple[tuple[Approval, ...], bool]:
+    """The approvals with the signer's, in a role that is missing, and whether none is after it."""
+    taken = [approval.role for approval in given]
+    required = required_approvals(context.state, receipt, said_by)
+    missing = [role for role in required if role not in taken]
+    context.require_role(*missing)
+    if context.sender in [approval.party for approval in given]:
+        raise Refused(BusinessReason.OWN_FIRM, "each of those who approve is of another firm")
+    role = next(role for role in missing if role in context.roles)
+    return (*given, Approval(role, context.sender)), len(missing) == 1
 
 
-def _check_judge(context: Context, receipt: Receipt, case: Case) -> None:
+def _check_judge(context: Context, receipt: Receipt, said_by: str) -> None:
     """A case holds all that was made of its receipt: the owner of a part frees its own by it."""
-    _check_other_firm(context, receipt, case.answered_by)
+    _check_other_firm(context, receipt, said_by)
     _check_owns_no_part(context, receipt)
 
 

@@ -44,10 +44,11 @@ def impaired_of(state: Reader, receipt_id: str) -> int:
     return 0 if loss is None else loss.impaired
 
 
-def required_approvals(_: Reader, __: Receipt) -> tuple[str, ...]:
-    """The roles that must approve an answer before the hold of its case is lifted, each once.
+def required_approvals(_: Reader, receipt: Receipt, said_by: str) -> tuple[str, ...]:
+    """The roles that must approve what is said of goods before it lifts or takes back anything.
 
-    An administrator. Where the goods are pledged their bank must too; no pledge is recorded on
-    these books yet, so that no receipt has one.
+    An administrator; and a regulator unless the goods' own warehouse says it, since the office that
+    closes warehouses and admits who stands in for them could else overrule any. Where the goods are
+    pledged their bank must too; no pledge is recorded on these books yet.
     """
-    return ("administrator",)
+    return ("administrator",) if said_by == receipt.warehouse else ("administrator", "regulator")

@@ -90,7 +90,7 @@ def _withdrawal(withdrawal: LossWithdrawal) -> pb.LossWithdrawal:
         receipt_id=withdrawal.receipt_id,
         withdrawn_by=withdrawal.withdrawn_by,
         evidence_hash=withdrawal.evidence_hash,
-        approved_by=withdrawal.approved_by,
+        approved_by=[approval.party for approval in withdrawal.approvals],
     )
 
 

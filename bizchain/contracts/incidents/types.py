@@ -66,16 +66,16 @@ CASE_ACTORS: Actors = {
     "fire": (BY_RULE,),
     "answer": (".warehouse",),
     "stand_in": ("administrator",),
-    "reject": ("administrator", "bank"),
-    "agree": ("administrator", "bank"),
-    "approve": ("administrator", "bank"),
+    "reject": ("administrator", "bank", "regulator"),
+    "agree": ("administrator", "bank", "regulator"),
+    "approve": ("administrator", "bank", "regulator"),
 }
 """Who does it: the receipt's warehouse answers, or an administrator in its place; of the others,
-those whom this receipt requires."""
+those whom this receipt and this answer require."""
 
 
 class Approval(Canonical, frozen=True):
-    """Who approved an answer, in which role."""
+    """Who approved an answer, or that a loss is taken back, in which role."""
 
     role: str
     party: str
@@ -117,23 +117,26 @@ LOSS_TRANSITIONS: Mapping[tuple[LossState, str], LossState] = {
     (LossState.REPORTED, "stand_in"): LossState.WITHDRAWING,
     (LossState.WITHDRAWING, "report"): LossState.REPORTED,
     (LossState.WITHDRAWING, "reject"): LossState.REPORTED,
+    (LossState.WITHDRAWING, "agree"): LossState.WITHDRAWING,
     (LossState.WITHDRAWING, "approve"): LossState.WITHDRAWN,
     (LossState.WITHDRAWN, "report"): LossState.REPORTED,
     (LossState.CONFIRMED, "report"): LossState.REPORTED,
 }
 """(state, what is done) -> state. A report not confirmed yet may be corrected by another, or taken
 back; what is confirmed was told to the asset chain, and stays. To stand in is to take it back for a
-warehouse that is not active any more."""
+warehouse that is not active any more; to agree is to approve while others must too."""
 
 LOSS_ACTORS: Actors = {
     "report": (".warehouse",),
     "confirm": ("administrator",),
     "withdraw": (".warehouse",),
     "stand_in": ("administrator",),
-    "approve": ("administrator",),
-    "reject": ("administrator",),
+    "reject": ("administrator", "regulator"),
+    "agree": ("administrator", "regulator"),
+    "approve": ("administrator", "regulator"),
 }
-"""Who does it: the receipt's warehouse reports and takes back, and another firm judges either."""
+"""Who does it: the receipt's warehouse reports and takes back, and another firm judges either; what
+is taken back in its place a regulator judges too."""
 
 
 class Loss(Canonical, frozen=True):
@@ -155,13 +158,13 @@ class Loss(Canonical, frozen=True):
 class LossWithdrawal(Canonical, frozen=True):
     """That the newest loss is taken back, by whom and on what evidence.
 
-    There is one exactly while the loss is WITHDRAWING (`approved_by` is empty) or WITHDRAWN.
+    There is one exactly while the loss is WITHDRAWING (an approval is missing) or WITHDRAWN.
     """
 
     receipt_id: str
     withdrawn_by: str
     evidence_hash: bytes
-    approved_by: str
+    approvals: tuple[Approval, ...]
 
 
 def case_id_of(rule: WatchRule, event_number: int) -> str:

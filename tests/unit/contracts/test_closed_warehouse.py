@@ -1,17 +1,19 @@
-"""Goods whose warehouse was closed or suspended: somebody still answers for them, and not alone."""
+"""Goods whose warehouse was closed or suspended: others answer for them, and no office alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from assetchain.v1.operation_pb2 import MoveTitle
+from bizchain.contracts.incidents.keys import CASE
 from bizchain.reasons import BusinessReason
 from common.errors import CommonReason, TransferReason
 from common.ledger.holds import holds_of
 from tests.kit import authority, logistics
-from tests.kit.exits import judged, split
+from tests.kit.exits import broken, judged, split
 from tests.kit.logistics import OVERDUE_MS, answer, approve, case, judge, open_cases, post, reject
 from tests.kit.pair import Pair, furnished
 
@@ -52,8 +54,54 @@ def test_an_administrator_answers_and_one_of_another_firm_approves(
     assert reject(pair, RECEIPT, ALARM, by="oversight") is None
     assert answer(pair, RECEIPT, ALARM, by="oversight") is None
     assert approve(pair, RECEIPT, ALARM, by="operator") is None
+    assert case(pair, RECEIPT, ALARM).state == "ANSWERED"
+    assert approve(pair, RECEIPT, ALARM, by="operator:checker") is CommonReason.PERMISSION_DENIED
+    assert approve(pair, RECEIPT, ALARM, by="regulator") is None
     pair.carry()
     assert [holds_of(side.ledger.state, "receipt", RECEIPT) for side in pair.sides] == [(), ()]
+    judged(pair)
+
+
+def test_an_office_alone_overrules_no_warehouse_that_it_suspends(pair: Pair) -> None:
+    """It admits the firm that stands in, and suspends and resumes whom that firm stands in for."""
+    suspended(pair)
+    assert answer(pair, RECEIPT, ALARM, by="oversight") is None
+    assert approve(pair, RECEIPT, ALARM, by="operator") is None
+    authority.make(pair, "resume", party="warehouse", change_id="resumption")
+    assert approve(pair, RECEIPT, ALARM, by="operator:checker") is CommonReason.PERMISSION_DENIED
+    assert open_cases(pair, RECEIPT) == (ALARM,)
+    assert reject(pair, RECEIPT, ALARM, by="regulator") is None
+    assert answer(pair, RECEIPT, ALARM) is None
+    assert approve(pair, RECEIPT, ALARM) is None
+    judged(pair)
+
+
+def test_a_regulator_approves_first_or_last_and_no_firm_in_both_roles(pair: Pair) -> None:
+    pair.join("ministry", "administrator", "regulator")
+    closed(pair)
+    assert answer(pair, RECEIPT, ALARM, by="operator") is None
+    assert approve(pair, RECEIPT, ALARM, by="ministry") is None
+    assert approve(pair, RECEIPT, ALARM, by="ministry") is BusinessReason.OWN_FIRM
+    assert reject(pair, RECEIPT, ALARM, by="ministry") is None
+    assert answer(pair, RECEIPT, ALARM, by="operator") is None
+    assert approve(pair, RECEIPT, ALARM, by="regulator") is None
+    assert approve(pair, RECEIPT, ALARM, by="oversight") is None
+    judged(pair)
+
+
+def test_a_case_that_no_regulator_lifted_is_found(pair: Pair) -> None:
+    closed(pair)
+    assert answer(pair, RECEIPT, ALARM, by="operator") is None
+    assert approve(pair, RECEIPT, ALARM, by="oversight") is None
+    assert approve(pair, RECEIPT, ALARM, by="regulator") is None
+    pair.carry()
+    state, lifted = pair.business.ledger.state, case(pair, RECEIPT, ALARM)
+    by_oversight, by_regulator = lifted.approvals
+    again = replace(by_oversight, role="regulator")
+    for given in ((by_oversight,), (by_regulator,), (), (by_oversight, again)):
+        state.put(CASE, CASE.key(RECEIPT, ALARM), replace(lifted, approvals=given))
+        assert len(broken(pair)) == 1, given
+    state.put(CASE, CASE.key(RECEIPT, ALARM), lifted)
     judged(pair)
 
 
@@ -106,6 +154,7 @@ def test_goods_that_ought_to_have_been_counted_are_counted_for_their_warehouse(
     logistics.change_receipt(pair, RECEIPT, owner="alice")
     assert post(pair, RECEIPT, by="operator") is None
     assert approve(pair, RECEIPT, overdue, by="oversight") is None
+    assert approve(pair, RECEIPT, overdue, by="regulator") is None
     assert open_cases(pair, RECEIPT) == (ALARM,)
     judged(pair)
 
@@ -121,6 +170,9 @@ def test_what_was_made_of_the_goods_is_free_with_them() -> None:
     assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
     assert answer(pair, RECEIPT, ALARM, by="operator") is None
     assert approve(pair, RECEIPT, ALARM, by="oversight") is None
+    pair.carry()
+    assert pair.asset.do("alice", move_title=move) is TransferReason.SUBJECT_HELD
+    assert approve(pair, RECEIPT, ALARM, by="regulator") is None
     pair.carry()
     assert pair.asset.do("alice", move_title=move) is None
     judged(pair)

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from assetchain.contracts.lots.queries import impairment_of
 from bizchain.contracts.incidents.keys import LOSS, LOSS_WITHDRAWAL
 from bizchain.contracts.incidents.queries import is_lost, loss_of, withdrawal_of
+from bizchain.contracts.incidents.types import Approval
 from bizchain.reasons import BusinessReason
 from common.errors import CommonReason, Reason
-from tests.kit import logistics
+from tests.kit import authority, logistics
 from tests.kit.exits import broken, judged, split
 from tests.kit.logistics import (
     EVIDENCE,
@@ -50,7 +51,8 @@ def test_goods_are_split_again_once_two_firms_say_that_nothing_is_lost(pair: Pai
     assert approve_withdrawal(pair, RECEIPT) is None
     withdrawal = withdrawal_of(pair.business.ledger.state, RECEIPT)
     assert withdrawal is not None
-    assert (withdrawal.withdrawn_by, withdrawal.approved_by) == ("warehouse", "operator")
+    assert withdrawal.withdrawn_by == "warehouse"
+    assert withdrawal.approvals == (Approval("administrator", "operator"),)
     pair.complete(split(pair, 400))
     assert impairment_of(pair.asset.ledger.state, RECEIPT) is None
 
@@ -130,7 +132,27 @@ def test_an_administrator_takes_it_back_for_a_warehouse_that_is_gone(pair: Pair)
     assert withdraw_loss(pair, RECEIPT, by="operator") is None
     for own in ("operator", "operator:checker"):
         assert approve_withdrawal(pair, RECEIPT, by=own) is BusinessReason.OWN_FIRM
+    assert approve_withdrawal(pair, RECEIPT, by="alice") is CommonReason.PERMISSION_DENIED
     assert approve_withdrawal(pair, RECEIPT, by="oversight") is None
+    assert state_of(pair) == "WITHDRAWING"
+    assert approve_withdrawal(pair, RECEIPT, by="oversight") is CommonReason.PERMISSION_DENIED
+    twin = pair.twin()
+    assert reject_withdrawal(twin, RECEIPT, by="regulator") is None
+    assert state_of(twin) == "REPORTED"
+    assert approve_withdrawal(pair, RECEIPT, by="regulator") is None
+    assert state_of(pair) == "WITHDRAWN"
+
+
+def test_an_office_alone_takes_back_nothing_that_a_warehouse_reported(pair: Pair) -> None:
+    pair.join("puppet", "administrator")
+    authority.make(pair, "suspend", party="warehouse", change_id="suspension")
+    assert withdraw_loss(pair, RECEIPT, by="puppet") is None
+    assert approve_withdrawal(pair, RECEIPT) is None
+    authority.make(pair, "resume", party="warehouse", change_id="resumption")
+    assert approve_withdrawal(pair, RECEIPT) is CommonReason.PERMISSION_DENIED
+    assert state_of(pair) == "WITHDRAWING"
+    assert report_loss(pair, RECEIPT, 5) is None
+    assert confirm_loss(pair, RECEIPT, 5) is None
 
 
 def test_a_loss_that_nobody_took_back_is_found(pair: Pair) -> None:
@@ -147,16 +169,20 @@ def test_a_loss_that_nobody_took_back_is_found(pair: Pair) -> None:
     state.delete(LOSS_WITHDRAWAL, key)
     assert len(broken(pair)) == 1
     state.put(LOSS, LOSS.key(RECEIPT), replace(loss, state="WITHDRAWN"))
+    approved = (Approval("administrator", "operator"),)
     changes: list[dict[str, Any]] = [
-        {"approved_by": "warehouse"},
-        {"approved_by": "operator", "withdrawn_by": ""},
-        {"approved_by": "operator", "evidence_hash": b""},
-        {"approved_by": "operator", "evidence_hash": EVIDENCE[1:]},
+        {"approvals": (Approval("administrator", "warehouse"),)},
+        {"approvals": (Approval("administrator", ""),)},
+        {"approvals": (Approval("regulator", "operator"),)},
+        {"approvals": approved, "withdrawn_by": ""},
+        {"approvals": approved, "withdrawn_by": "oversight"},
+        {"approvals": approved, "evidence_hash": b""},
+        {"approvals": approved, "evidence_hash": EVIDENCE[1:]},
     ]
     for changed in changes:
         state.put(LOSS_WITHDRAWAL, key, replace(withdrawal, **changed))
         assert len(broken(pair)) == 1, changed
-    state.put(LOSS_WITHDRAWAL, key, replace(withdrawal, approved_by="operator"))
+    state.put(LOSS_WITHDRAWAL, key, replace(withdrawal, approvals=approved))
     assert broken(pair) == []
     state.put(LOSS, LOSS.key(RECEIPT), loss)
     state.put(LOSS_WITHDRAWAL, key, withdrawal)
