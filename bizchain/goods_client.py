@@ -132,23 +132,29 @@ class GoodsClient(TypedClient):
         return await self.act(counter_report=operation)
 
     async def approve_counter_report(
-        self, receipt_id: str, case_id: str, evidence_hash: bytes
+        self, receipt_id: str, case_id: str, event_number: int, evidence_hash: bytes
     ) -> Outcome:
-        """By an administrator: that very answer holds, and the case is lifted.
+        """By an administrator: that very answer to that very alarm holds, the case is lifted.
 
         By a regulator as well where not the warehouse answered.
         """
         operation = pb.ApproveCounterReport(
-            receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
+            receipt_id=receipt_id,
+            case_id=case_id,
+            event_number=event_number,
+            evidence_hash=evidence_hash,
         )
         return await self.act(approve_counter_report=operation)
 
     async def reject_counter_report(
-        self, receipt_id: str, case_id: str, evidence_hash: bytes
+        self, receipt_id: str, case_id: str, event_number: int, evidence_hash: bytes
     ) -> Outcome:
         """By one of those who would have to approve: the case stays open."""
         operation = pb.RejectCounterReport(
-            receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence_hash
+            receipt_id=receipt_id,
+            case_id=case_id,
+            event_number=event_number,
+            evidence_hash=evidence_hash,
         )
         return await self.act(reject_counter_report=operation)
 
@@ -191,17 +197,31 @@ class GoodsClient(TypedClient):
         operation = pb.WithdrawLoss(receipt_id=receipt_id, evidence_hash=evidence_hash)
         return await self.act(withdraw_loss=operation)
 
-    async def approve_loss_withdrawal(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
-        """By an administrator: on that very evidence the loss is taken back.
+    async def approve_loss_withdrawal(
+        self, receipt_id: str, quantity: int, report_hash: bytes, evidence_hash: bytes
+    ) -> Outcome:
+        """By an administrator: on that very evidence that very loss is taken back.
 
         By a regulator as well where not the warehouse takes it back.
         """
-        operation = pb.ApproveLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence_hash)
+        operation = pb.ApproveLossWithdrawal(
+            receipt_id=receipt_id,
+            quantity=quantity,
+            report_hash=report_hash,
+            evidence_hash=evidence_hash,
+        )
         return await self.act(approve_loss_withdrawal=operation)
 
-    async def reject_loss_withdrawal(self, receipt_id: str, evidence_hash: bytes) -> Outcome:
+    async def reject_loss_withdrawal(
+        self, receipt_id: str, quantity: int, report_hash: bytes, evidence_hash: bytes
+    ) -> Outcome:
         """By one of those who would have to approve: the loss stays reported."""
-        operation = pb.RejectLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence_hash)
+        operation = pb.RejectLossWithdrawal(
+            receipt_id=receipt_id,
+            quantity=quantity,
+            report_hash=report_hash,
+            evidence_hash=evidence_hash,
+        )
         return await self.act(reject_loss_withdrawal=operation)
 
     async def loss_withdrawal(self, receipt_id: str) -> Found[LossWithdrawal]:

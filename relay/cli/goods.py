@@ -22,7 +22,11 @@ HOUR_MS = 3_600_000
 ReceiptId = Annotated[str, typer.Argument(help="Receipt id.")]
 CaseId = Annotated[str, typer.Argument(help="Case number: sensor-alarm-4.")]
 HandoverNumber = Annotated[int, typer.Argument(help="Number of the handover.")]
+EventNumber = Annotated[
+    int, typer.Option(help="Number of the event that is answered, as `incident list` shows.")
+]
 Evidence = Annotated[str, typer.Option(help="SHA-256 of the paper, in hexadecimal.")]
+ReportHash = Annotated[str, typer.Option(help="SHA-256 of the loss report, in hexadecimal.")]
 Quantity = Annotated[str, typer.Option(help="Quantity in decimal digits: 24.75.")]
 Unit = Annotated[str, typer.Option(help="Its UN/ECE Rec. 20 code: TNE.")]
 Hours = Annotated[int, typer.Option(min=1, max=720, help="The offer ends after so many hours.")]
@@ -142,23 +146,23 @@ async def answer(
 
 
 async def approve(
-    session: Session, receipt: ReceiptId, incident: CaseId, evidence: Evidence
+    session: Session, receipt: ReceiptId, incident: CaseId, event: EventNumber, evidence: Evidence
 ) -> None:
     """Approve that very counter-report, as an administrator; not the warehouse's: a regulator too.
 
     With the last of them the case's hold is lifted.
     """
     books = await session.signing_books()
-    outcome = await books.approve_counter_report(receipt, incident, digest_of(evidence))
+    outcome = await books.approve_counter_report(receipt, incident, event, digest_of(evidence))
     session.show_outcome(BUSINESS, f"the answer to {incident} of {receipt} is approved", outcome)
 
 
 async def reject(
-    session: Session, receipt: ReceiptId, incident: CaseId, evidence: Evidence
+    session: Session, receipt: ReceiptId, incident: CaseId, event: EventNumber, evidence: Evidence
 ) -> None:
     """Reject that very counter-report, as one who would have to approve it: the case stays open."""
     books = await session.signing_books()
-    outcome = await books.reject_counter_report(receipt, incident, digest_of(evidence))
+    outcome = await books.reject_counter_report(receipt, incident, event, digest_of(evidence))
     session.show_outcome(BUSINESS, f"the answer to {incident} of {receipt} is rejected", outcome)
 
 
@@ -191,20 +195,40 @@ async def withdraw_loss(session: Session, receipt: ReceiptId, evidence: Evidence
     session.show_outcome(BUSINESS, f"the loss of {receipt} is to be withdrawn", outcome)
 
 
-async def approve_loss_withdrawal(session: Session, receipt: ReceiptId, evidence: Evidence) -> None:
-    """Approve on that very evidence that a loss is taken back, as an administrator.
+async def approve_loss_withdrawal(
+    session: Session,
+    receipt: ReceiptId,
+    quantity: Quantity,
+    unit: Unit,
+    report: ReportHash,
+    evidence: Evidence,
+) -> None:
+    """Approve on that very evidence that this loss is taken back, as an administrator.
 
     Where not the warehouse takes it back: as a regulator too.
     """
+    base, _ = quantity_of(quantity, unit)
     books = await session.signing_books()
-    outcome = await books.approve_loss_withdrawal(receipt, digest_of(evidence))
+    outcome = await books.approve_loss_withdrawal(
+        receipt, base, digest_of(report), digest_of(evidence)
+    )
     session.show_outcome(BUSINESS, f"the withdrawal of {receipt}'s loss is approved", outcome)
 
 
-async def reject_loss_withdrawal(session: Session, receipt: ReceiptId, evidence: Evidence) -> None:
-    """Reject that a loss is taken back, as one who would have to approve: it stays reported."""
+async def reject_loss_withdrawal(
+    session: Session,
+    receipt: ReceiptId,
+    quantity: Quantity,
+    unit: Unit,
+    report: ReportHash,
+    evidence: Evidence,
+) -> None:
+    """Reject that this loss is taken back, as one who would have to approve: it stays reported."""
+    base, _ = quantity_of(quantity, unit)
     books = await session.signing_books()
-    outcome = await books.reject_loss_withdrawal(receipt, digest_of(evidence))
+    outcome = await books.reject_loss_withdrawal(
+        receipt, base, digest_of(report), digest_of(evidence)
+    )
     session.show_outcome(BUSINESS, f"the loss of {receipt} stays reported", outcome)
 
 

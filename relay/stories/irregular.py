@@ -177,18 +177,21 @@ async def _post(
 
 
 async def _answer_all(tale: Tale, warehouse: Actor, receipt_id: str) -> None:
+    cases = [row.value for row in await tale.stage.books.incidents(receipt_id)]
+    fired = {case.case_id: case.event_number for case in cases}
     for case_id in (await tale.stage.books.goods_head(receipt_id)).open_cases:
         answer = tale.evidence()
+        judged = (receipt_id, case_id, fired[case_id], answer)
         answering = tale.books(warehouse).counter_report(receipt_id, case_id, answer)
         await tale.stage.does(warehouse, f"answers {case_id}", answering)
         await tale.cannot(
             warehouse,
             f"agrees to its own answer to {case_id}",
-            tale.books(warehouse).approve_counter_report(receipt_id, case_id, answer),
+            tale.books(warehouse).approve_counter_report(*judged),
             CommonReason.PERMISSION_DENIED,
         )
         administrator = tale.administrator
-        agreeing = tale.books(administrator).approve_counter_report(receipt_id, case_id, answer)
+        agreeing = tale.books(administrator).approve_counter_report(*judged)
         await tale.stage.does(administrator, f"agrees: {case_id} is lifted", agreeing)
 
 

@@ -204,12 +204,12 @@ async def test_a_case_is_opened_answered_and_lifted(
     assert holds.value is not None
     assert [hold.case_id for hold in holds.value.holds] == [case_id]
     await terminal(goods.answer, receipt, case_id, PAPER)
-    await terminal(goods.reject, receipt, case_id, PAPER, by="operator")
+    await terminal(goods.reject, receipt, case_id, 1, PAPER, by="operator")
     await terminal(goods.answer, receipt, case_id, PAPER)
     with pytest.raises(Refused) as refused:
-        await terminal(goods.approve, receipt, case_id, "00" * 32, by="operator")
+        await terminal(goods.approve, receipt, case_id, 1, "00" * 32, by="operator")
     assert refused.value.reason is BusinessReason.REPORT_MISMATCH
-    await terminal(goods.approve, receipt, case_id, PAPER, by="operator")
+    await terminal(goods.approve, receipt, case_id, 1, PAPER, by="operator")
     [incident] = await terminal(goods.list_incidents, receipt)
     assert (incident["state"], incident["approved_by"]) == ("LIFTED", ["operator"])
     assert (await books.holds("receipt", receipt)).value is None
@@ -229,9 +229,10 @@ async def test_goods_change_hands_and_are_lost(books: BusinessClient, terminal: 
     assert (shown["number"], shown["state"], shown["receiver"]) == (2, "ACCEPTED", "haulier")
     await terminal(goods.report_loss, receipt, "4", "TNE", PAPER)
     await terminal(goods.withdraw_loss, receipt, PAPER)
-    await terminal(goods.reject_loss_withdrawal, receipt, PAPER, by="operator")
+    judged = (receipt, "4", "TNE", PAPER, PAPER)
+    await terminal(goods.reject_loss_withdrawal, *judged, by="operator")
     await terminal(goods.withdraw_loss, receipt, PAPER)
-    await terminal(goods.approve_loss_withdrawal, receipt, PAPER, by="operator")
+    await terminal(goods.approve_loss_withdrawal, *judged, by="operator")
     found = await terminal(goods.show_loss, receipt)
     assert (found["state"], found["withdrawal_approved_by"]) == ("WITHDRAWN", ["operator"])
     await terminal(goods.report_loss, receipt, "4.75", "TNE", PAPER)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bizchain.contracts.exits.keys import EXIT_REQUEST
 from bizchain.contracts.exits.types import ExitRequest, ExitState
-from bizchain.contracts.incidents.queries import case_of
+from bizchain.contracts.incidents.queries import case_of, loss_of
 from bizchain.contracts.incidents.types import Case
 from bizchain.contracts.logistics.queries import head_of, origin_of
 from bizchain.contracts.logistics.types import WATCH_LIMITS, Head, origin_hash
@@ -90,21 +90,27 @@ def answer(
     return pair.business.do(by, counter_report=operation)
 
 
+def _judged(pair: Pair, receipt_id: str, case_id: str, **changed: Any) -> dict[str, Any]:
+    """The newest alarm of a case, and its answer."""
+    found = case_of(pair.business.ledger.state, receipt_id, case_id)
+    fields: dict[str, Any] = {
+        "receipt_id": receipt_id, "case_id": case_id, "evidence_hash": ANSWER,
+        "event_number": 0 if found is None else found.event_number,
+    }  # fmt: skip
+    return {**fields, **changed}
+
+
 def approve(
-    pair: Pair, receipt_id: str, case_id: str, by: str = "operator", evidence: bytes = ANSWER
+    pair: Pair, receipt_id: str, case_id: str, by: str = "operator", **changed: Any
 ) -> Reason | None:
-    operation = pb.ApproveCounterReport(
-        receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence
-    )
+    operation = pb.ApproveCounterReport(**_judged(pair, receipt_id, case_id, **changed))
     return pair.business.do(by, approve_counter_report=operation)
 
 
 def reject(
-    pair: Pair, receipt_id: str, case_id: str, by: str = "operator", evidence: bytes = ANSWER
+    pair: Pair, receipt_id: str, case_id: str, by: str = "operator", **changed: Any
 ) -> Reason | None:
-    operation = pb.RejectCounterReport(
-        receipt_id=receipt_id, case_id=case_id, evidence_hash=evidence
-    )
+    operation = pb.RejectCounterReport(**_judged(pair, receipt_id, case_id, **changed))
     return pair.business.do(by, reject_counter_report=operation)
 
 
@@ -131,17 +137,27 @@ def withdraw_loss(
     return pair.business.do(by, withdraw_loss=operation)
 
 
+def _taken_back(pair: Pair, receipt_id: str, **changed: Any) -> dict[str, Any]:
+    """The newest loss, and why it is none."""
+    found = loss_of(pair.business.ledger.state, receipt_id)
+    fields: dict[str, Any] = {
+        "receipt_id": receipt_id, "quantity": 0 if found is None else found.quantity,
+        "report_hash": EVIDENCE, "evidence_hash": ANSWER,
+    }  # fmt: skip
+    return {**fields, **changed}
+
+
 def approve_withdrawal(
-    pair: Pair, receipt_id: str, by: str = "operator", evidence: bytes = ANSWER
+    pair: Pair, receipt_id: str, by: str = "operator", **changed: Any
 ) -> Reason | None:
-    operation = pb.ApproveLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence)
+    operation = pb.ApproveLossWithdrawal(**_taken_back(pair, receipt_id, **changed))
     return pair.business.do(by, approve_loss_withdrawal=operation)
 
 
 def reject_withdrawal(
-    pair: Pair, receipt_id: str, by: str = "operator", evidence: bytes = ANSWER
+    pair: Pair, receipt_id: str, by: str = "operator", **changed: Any
 ) -> Reason | None:
-    operation = pb.RejectLossWithdrawal(receipt_id=receipt_id, evidence_hash=evidence)
+    operation = pb.RejectLossWithdrawal(**_taken_back(pair, receipt_id, **changed))
     return pair.business.do(by, reject_loss_withdrawal=operation)
 
 
@@ -210,6 +226,10 @@ def _first_hash() -> bytes:
 
 
 _ANSWERED: dict[str, Any] = {"receipt_id": "receipt-goods", "evidence_hash": ANSWER}
+_FOUND: dict[str, Any] = {
+    "receipt_id": "receipt-found", "quantity": 7,
+    "report_hash": EVIDENCE, "evidence_hash": ANSWER,
+}  # fmt: skip
 EXAMPLES: dict[str, tuple[str, Any]] = {
     "post_event": ("warehouse", pb.PostEvent(
         receipt_id="receipt-carol", kind="stock-take", event_unix_ms=cast.START_UNIX_MS,
@@ -222,10 +242,11 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "decline_handover": (HAULIER, pb.DeclineHandover(receipt_id="receipt-moving", number=1)),
     "counter_report": ("warehouse", pb.CounterReport(case_id="sensor-alarm-1", **_ANSWERED)),
     "approve_counter_report": (
-        "operator", pb.ApproveCounterReport(case_id="wrong-place-1", **_ANSWERED)
+        "operator", pb.ApproveCounterReport(case_id="wrong-place-1", event_number=1, **_ANSWERED)
     ),
     "reject_counter_report": (
-        "operator", pb.RejectCounterReport(case_id="quantity-below-tolerance-1", **_ANSWERED)
+        "operator",
+        pb.RejectCounterReport(case_id="quantity-below-tolerance-1", event_number=1, **_ANSWERED),
     ),
     "report_loss": (
         "warehouse", pb.ReportLoss(receipt_id="receipt-yard", quantity=5, evidence_hash=EVIDENCE)
@@ -237,10 +258,10 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
         "warehouse", pb.WithdrawLoss(receipt_id="receipt-moving", evidence_hash=ANSWER)
     ),
     "approve_loss_withdrawal": (
-        "operator", pb.ApproveLossWithdrawal(receipt_id="receipt-found", evidence_hash=ANSWER)
+        "operator", pb.ApproveLossWithdrawal(**_FOUND)
     ),
     "reject_loss_withdrawal": (
-        "operator", pb.RejectLossWithdrawal(receipt_id="receipt-found", evidence_hash=ANSWER)
+        "operator", pb.RejectLossWithdrawal(**_FOUND)
     ),
     "propose_delivery": ("warehouse", delivering("receipt-out")),
     "accept_delivery": (
@@ -299,7 +320,7 @@ def _judged_twice(pair: Pair) -> Reason | None:
 
 
 def _another_report(pair: Pair) -> Reason | None:
-    return approve(pair, "receipt-carol", alarmed(pair), evidence=EVIDENCE)
+    return approve(pair, "receipt-carol", alarmed(pair), evidence_hash=EVIDENCE)
 
 
 def _not_counted(pair: Pair) -> Reason | None:

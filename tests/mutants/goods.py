@@ -151,6 +151,13 @@ MUTANTS = {
     "withdraw_what_one_withdrew": Mutant(
         INCIDENTS, "    _check_other_firm(context, receipt, withdrawal.withdrawn_by)\n", ""
     ),
+    "judge_the_alarm_before": Mutant(
+        INCIDENTS, "if judged.event_number != case.event_number:", "if False:"
+    ),
+    "judge_the_loss_before": Mutant(INCIDENTS, "if quantity != loss.quantity:", "if False:"),
+    "withdraw_another_loss": Mutant(
+        INCIDENTS, "    _check_same_loss(before, operation.quantity, operation.report_hash)\n", ""
+    ),
     "withdraw_on_other_evidence": Mutant(
         INCIDENTS,
         "    _check_same_report(withdrawal.evidence_hash, operation.evidence_hash)\n",

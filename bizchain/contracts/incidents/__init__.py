@@ -10,7 +10,8 @@ Rules:
   open its rule makes it new, and an answer given before is void: so a receipt carries at most one
   hold for each rule, and no stale answer lifts a newer alarm.
 - A case is lifted by two firms: the receipt's warehouse answers (counter-report), and every one of
-  `required_approvals` approves that very answer, named by its hash. Lifting one lifts no other.
+  `required_approvals` approves that very answer, named by its hash and by the event it answers: an
+  approval that comes late is of no newer alarm. Lifting one lifts no other.
 - Whoever owns the goods, or any that were made of them and are there, approves and rejects nothing
   about them: the case holds those too.
 - While that warehouse is closed or suspended an administrator answers in its place, never for goods
@@ -22,7 +23,8 @@ Rules:
   reporter's and the owner's, exactly as reported. What is lost is worth nothing from then on, is no
   longer missed by the rules, and travels to the asset chain as a certified message.
 - A reported loss that is not confirmed is taken back by the warehouse (or in its place), and by
-  those who would approve its answer, on that very evidence; a confirmed one never is.
+  those who would approve its answer, on that very evidence and of that very report; a confirmed
+  one never is.
 
       fire ┌──────┐ --answer----> ┌──────────┐ --approve--> LIFTED
     ──────►│ OPEN │ --stand in--> │ ANSWERED │ (--agree--> itself, while others must approve too)
@@ -30,5 +32,5 @@ Rules:
                     <----fire----
 
     counter_report(receipt_id="coil-7", case_id="quantity-below-tolerance-4", evidence_hash=...)
-    approve_counter_report(receipt_id="coil-7", case_id=..., evidence_hash=the same)
+    approve_counter_report(receipt_id="coil-7", case_id=..., event_number=4, evidence_hash=the same)
 """

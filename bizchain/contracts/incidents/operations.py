@@ -110,7 +110,7 @@ def check_approve_counter_report(
         check_not_recast(context.state, receipt.receipt_id)
     approvals, is_last = _approved(context, receipt, case.answered_by, case.approvals)
     _check_judge(context, receipt, case.answered_by)
-    _check_same_report(case.answer_hash, operation.evidence_hash)
+    _check_same_answer(case, operation)
     head = head_of(context.state, receipt)
     limits = limits_in_force(context.state, context.height)
     if case.rule == WatchRule.OVERDUE and is_overdue(receipt, head, limits, context.time_unix_ms):
@@ -145,7 +145,7 @@ def check_reject_counter_report(context: Context, operation: pb.RejectCounterRep
     receipt, case = _case_to(context, "reject", operation)
     context.require_role(*required_approvals(context.state, receipt, case.answered_by))
     _check_judge(context, receipt, case.answered_by)
-    _check_same_report(case.answer_hash, operation.evidence_hash)
+    _check_same_answer(case, operation)
     return _unanswered(case)
 
 
@@ -207,9 +207,7 @@ def check_confirm_loss(context: Context, operation: pb.ConfirmLoss) -> Loss:
     before = _reported(context, receipt)
     confirmed = _lost(before, "confirm")
     _check_other_firm(context, receipt, before.reported_by)
-    _check_same_report(before.evidence_hash, operation.evidence_hash)
-    if operation.quantity != before.quantity:
-        raise Refused(BusinessReason.REPORT_MISMATCH, f"{before.quantity} are reported lost")
+    _check_same_loss(before, operation.quantity, operation.evidence_hash)
     return replace(
         before,
         state=confirmed,
@@ -297,6 +295,7 @@ def _judged_withdrawal(
     context.require_role(*required_approvals(context.state, receipt, withdrawal.withdrawn_by))
     _check_other_firm(context, receipt, before.reported_by)
     _check_other_firm(context, receipt, withdrawal.withdrawn_by)
+    _check_same_loss(before, operation.quantity, operation.report_hash)
     _check_same_report(withdrawal.evidence_hash, operation.evidence_hash)
     return receipt, before, withdrawal
 
@@ -416,6 +415,21 @@ def _check_other_firm(context: Context, receipt: Receipt, reporter: str) -> None
 def _check_same_report(reported: bytes, judged: bytes) -> None:
     if reported != judged:
         raise Refused(BusinessReason.REPORT_MISMATCH, f"the report is {reported.hex()}")
+
+
+def _check_same_answer(
+    case: Case, judged: pb.ApproveCounterReport | pb.RejectCounterReport
+) -> None:
+    """The answer that was judged, and to that alarm: an answer may be given again to a newer."""
+    _check_same_report(case.answer_hash, judged.evidence_hash)
+    if judged.event_number != case.event_number:
+        raise Refused(BusinessReason.REPORT_MISMATCH, f"event {case.event_number} is answered")
+
+
+def _check_same_loss(loss: Loss, quantity: int, report_hash: bytes) -> None:
+    _check_same_report(loss.evidence_hash, report_hash)
+    if quantity != loss.quantity:
+        raise Refused(BusinessReason.REPORT_MISMATCH, f"{loss.quantity} are reported lost")
 
 
 def _reported(context: Context, receipt: Receipt) -> Loss:

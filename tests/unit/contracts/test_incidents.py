@@ -140,7 +140,7 @@ def test_an_administrator_of_another_firm_judges_that_very_answer(
     for stranger in ("warehouse", "alice", "bank", "regulator"):
         refused = judging(pair, RECEIPT, ALARM, by=stranger)
         assert refused is CommonReason.PERMISSION_DENIED
-    assert judging(pair, RECEIPT, ALARM, evidence=EVIDENCE) is BusinessReason.REPORT_MISMATCH
+    assert judging(pair, RECEIPT, ALARM, evidence_hash=EVIDENCE) is BusinessReason.REPORT_MISMATCH
     assert judging(pair, RECEIPT, SHORT) is BusinessReason.WRONG_STATE
     assert judging(pair, RECEIPT, ALARM) is None
 
@@ -175,6 +175,20 @@ def test_a_newer_alarm_makes_the_answer_to_the_older_one_void(pair: Pair) -> Non
     assert approve(pair, RECEIPT, ALARM) is BusinessReason.WRONG_STATE
     found = case(pair, RECEIPT, ALARM)
     assert (found.state, found.answer_hash, found.event_number) == ("OPEN", b"", 2)
+
+
+@pytest.mark.parametrize("judging", [approve, reject])
+def test_a_newer_alarm_is_judged_for_itself_though_the_answer_is_the_same(
+    pair: Pair, judging: Callable[..., Reason | None]
+) -> None:
+    """A judgement that arrives late is of what its signer had seen."""
+    assert answer(pair, RECEIPT, ALARM) is None
+    assert post(pair, RECEIPT, alarm="60 C") is None
+    assert answer(pair, RECEIPT, ALARM) is None
+    for other in (0, 1, 3):
+        late = judging(pair, RECEIPT, ALARM, event_number=other)
+        assert late is BusinessReason.REPORT_MISMATCH, other
+    assert judging(pair, RECEIPT, ALARM, event_number=2) is None
 
 
 def test_a_case_is_lifted_once_every_required_role_approved(

@@ -17,6 +17,7 @@ from common.errors import CommonReason, Reason
 from tests.kit import authority, logistics
 from tests.kit.exits import broken, judged, split
 from tests.kit.logistics import (
+    ANSWER,
     EVIDENCE,
     approve_withdrawal,
     confirm_loss,
@@ -94,6 +95,19 @@ def test_what_is_reported_anew_is_lost_until_it_is_taken_back_anew(pair: Pair) -
     assert pair.reserve(split(pair, 400)) is BusinessReason.RECEIPT_IMPAIRED
 
 
+@pytest.mark.parametrize("judging", [approve_withdrawal, reject_withdrawal])
+def test_another_loss_is_judged_for_itself_though_the_evidence_is_the_same(
+    pair: Pair, judging: Callable[..., Reason | None]
+) -> None:
+    """A judgement that arrives late is of what its signer had seen."""
+    assert withdraw_loss(pair, RECEIPT) is None
+    assert report_loss(pair, RECEIPT, 900) is None
+    assert withdraw_loss(pair, RECEIPT) is None
+    assert judging(pair, RECEIPT, quantity=5) is BusinessReason.REPORT_MISMATCH
+    assert judging(pair, RECEIPT, report_hash=ANSWER) is BusinessReason.REPORT_MISMATCH
+    assert judging(pair, RECEIPT, quantity=900, report_hash=EVIDENCE) is None
+
+
 def test_only_the_warehouse_takes_its_report_back(pair: Pair) -> None:
     for stranger in ("alice", "operator", "bank", "regulator"):
         assert withdraw_loss(pair, RECEIPT, by=stranger) is BusinessReason.NOT_THE_WAREHOUSE
@@ -111,7 +125,7 @@ def test_an_administrator_of_another_firm_judges_it_on_that_very_evidence(
     assert withdraw_loss(pair, RECEIPT) is None
     for stranger in ("warehouse", "alice", "bank", "regulator"):
         assert judging(pair, RECEIPT, by=stranger) is CommonReason.PERMISSION_DENIED
-    assert judging(pair, RECEIPT, evidence=EVIDENCE) is BusinessReason.REPORT_MISMATCH
+    assert judging(pair, RECEIPT, evidence_hash=EVIDENCE) is BusinessReason.REPORT_MISMATCH
     for whose in ("owner", "warehouse"):
         twin = pair.twin()
         logistics.change_receipt(twin, RECEIPT, **{whose: "operator"})

@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from assetchain.contracts.lots.queries import impairment_of
+from bizchain.contracts.incidents.queries import case_of
 from bizchain.contracts.incidents.types import RULE_AUTHORITY
 from bizchain.contracts.logistics.queries import head_of
 from bizchain.contracts.receipts.queries import receipt_of
@@ -82,7 +83,9 @@ class Yard:
             "evidence_hash": LETTER,
         }
         assert self.act("store", "counter_report", pb.CounterReport(**answer)) is None
-        approval = pb.ApproveCounterReport(**answer)
+        found = case_of(self.pair.books.ledger.state, RECEIPT, case_id)
+        assert found is not None
+        approval = pb.ApproveCounterReport(**answer, event_number=found.event_number)
         assert self.act("platform/second", "approve_counter_report", approval) is None
 
     def buy(self) -> bytes:
