@@ -149,7 +149,12 @@ MUTANTS = {
         'step = "withdraw"',
     ),
     "withdraw_what_one_withdrew": Mutant(
-        INCIDENTS, "    _check_other_firm(context, receipt, withdrawal.withdrawn_by)\n", ""
+        INCIDENTS, "    _check_judge(context, receipt, withdrawal.withdrawn_by)\n", ""
+    ),
+    "withdraw_as_owner_of_a_part": Mutant(
+        INCIDENTS,
+        "    _check_judge(context, receipt, withdrawal.withdrawn_by)\n",
+        "    _check_other_firm(context, receipt, withdrawal.withdrawn_by)\n",
     ),
     "judge_the_alarm_before": Mutant(
         INCIDENTS, "if judged.event_number != case.event_number:", "if False:"

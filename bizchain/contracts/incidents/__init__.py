@@ -12,8 +12,8 @@ Rules:
 - A case is lifted by two firms: the receipt's warehouse answers (counter-report), and every one of
   `required_approvals` approves that very answer, named by its hash and by the event it answers: an
   approval that comes late is of no newer alarm. Lifting one lifts no other.
-- Whoever owns the goods, or any that were made of them and are there, approves and rejects nothing
-  about them: the case holds those too.
+- Whoever owns the goods, or any that were made of them and are there, approves and rejects no
+  answer about them, and no loss that is taken back: the case holds those too.
 - While that warehouse is closed or suspended an administrator answers in its place, never for goods
   of its own firm; then one of a third firm approves, and a regulator: no office that closes a
   warehouse, and admits who stands in for it, overrules it alone.

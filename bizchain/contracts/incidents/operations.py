@@ -294,7 +294,7 @@ def _judged_withdrawal(
         raise Refused(BusinessReason.WRONG_STATE, f"the loss is {before.state}")
     context.require_role(*required_approvals(context.state, receipt, withdrawal.withdrawn_by))
     _check_other_firm(context, receipt, before.reported_by)
-    _check_other_firm(context, receipt, withdrawal.withdrawn_by)
+    _check_judge(context, receipt, withdrawal.withdrawn_by)
     _check_same_loss(before, operation.quantity, operation.report_hash)
     _check_same_report(withdrawal.evidence_hash, operation.evidence_hash)
     return receipt, before, withdrawal
@@ -394,7 +394,10 @@ def _approved(
 
 
 def _check_judge(context: Context, receipt: Receipt, said_by: str) -> None:
-    """A case holds all that was made of its receipt: the owner of a part frees its own by it."""
+    """A case holds all that was made of its receipt: the owner of a part frees its own by it.
+
+    Nor does such an owner say that nothing is lost of what its part came from.
+    """
     _check_other_firm(context, receipt, said_by)
     _check_owns_no_part(context, receipt)
 

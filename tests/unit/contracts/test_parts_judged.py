@@ -13,7 +13,18 @@ from bizchain.contracts.lineage.types import Offspring
 from bizchain.reasons import BusinessReason
 from common.ledger.lineage import CHILDREN_MAX
 from tests.kit.exits import PARENT, approved_exit, broken, judged, leave, part, recast, split
-from tests.kit.logistics import accept, answer, approve, deliver, post, reject
+from tests.kit.logistics import (
+    accept,
+    answer,
+    approve,
+    approve_withdrawal,
+    deliver,
+    post,
+    reject,
+    reject_withdrawal,
+    report_loss,
+    withdraw_loss,
+)
 from tests.kit.pair import Pair, furnished
 
 RECEIPT, ALARM, FIRM = "receipt-alice", "sensor-alarm-1", "oversight"
@@ -79,6 +90,20 @@ def test_the_owner_of_a_part_judges_no_case_of_what_it_was_made_of(
     assert answer(pair, RECEIPT, ALARM) is None
     assert judging(pair, RECEIPT, ALARM, by=FIRM) is BusinessReason.OWN_FIRM
     assert judging(pair, RECEIPT, ALARM, by="operator") is None
+    judged(pair)
+
+
+@pytest.mark.parametrize("made", PARTS, ids=lambda made: made.__name__)
+@pytest.mark.parametrize("judging", [approve_withdrawal, reject_withdrawal])
+def test_the_owner_of_a_part_judges_no_loss_of_what_it_was_made_of(
+    pair: Pair, made: Callable[[Pair], None], judging: Callable[..., object]
+) -> None:
+    made(pair)
+    assert report_loss(pair, RECEIPT, 5) is None
+    assert withdraw_loss(pair, RECEIPT) is None
+    assert judging(pair, RECEIPT, by=FIRM) is BusinessReason.OWN_FIRM
+    assert judging(pair, RECEIPT, by="operator") is None
+    pair.carry()
     judged(pair)
 
 
