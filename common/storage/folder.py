@@ -8,7 +8,7 @@
     state/      LMDB: what follows from the log; not synced
 
 `format_folder` makes one where there is nothing. `open_folder` refuses a folder that was never
-formatted, is another's, is of a newer format, is open already, or lies on a network file system
+formatted, is another's, is of another format, is open already, or lies on a network file system
 (whose locks and syncs do not mean what they must). It never makes what is missing: a node that lost
 its disk must not start as if it had promised nothing.
 
@@ -47,8 +47,12 @@ __all__ = [
     "read_identity",
 ]
 
-FORMAT_VERSION = 1
-"""Raised with every change of what is stored; an older program refuses a newer folder."""
+FORMAT_VERSION = 2
+"""Raised with every change of what is stored, or of the state that follows from the same log.
+
+An older program refuses a newer folder; and this one an older folder, whose state it would go on
+with as if it had made it. 2: what was made of a receipt is counted.
+"""
 
 FORMAT_MAP_BYTES = 128 * 1024
 """The maps of a folder nobody has opened yet."""
@@ -71,6 +75,7 @@ class FolderReason(Reason):
     FOLDER_OF_ANOTHER = (83, Kind.PRECONDITION)
     FOLDER_TOO_NEW = (84, Kind.PRECONDITION)
     FOLDER_ON_NETWORK = (85, Kind.PRECONDITION)
+    FOLDER_TOO_OLD = (86, Kind.PRECONDITION)
 
 
 class FolderIdentity(Canonical, frozen=True):
@@ -206,6 +211,13 @@ def read_identity(path: Path) -> FolderIdentity:
         raise Refused(
             FolderReason.FOLDER_TOO_NEW,
             f"{path} has format {version}; this program knows formats up to {FORMAT_VERSION}",
+        )
+    if version < FORMAT_VERSION:
+        raise Refused(
+            FolderReason.FOLDER_TOO_OLD,
+            f"{path} has format {version}; this program goes on with format {FORMAT_VERSION} alone."
+            " Keep the program that wrote it, or begin anew: remove the folder (`make reset`"
+            " removes those of `make run`)",
         )
     return decode(FolderIdentity, value[2:])
 

@@ -69,6 +69,22 @@ def test_a_folder_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     assert refusal(path) is FolderReason.FOLDER_TOO_NEW
 
 
+@pytest.mark.parametrize("version", range(FORMAT_VERSION))
+def test_a_folder_of_an_older_format_is_refused_and_says_what_to_do(
+    tmp_path: Path, version: int
+) -> None:
+    """Its ledger has rows too few, which would stop its node at some later block."""
+    path = formatted(tmp_path / "node")
+    value = read_sealed(path / "identity")
+    assert value is not None
+    write_sealed(path / "identity", version.to_bytes(2, "big") + value[2:])
+    before = {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
+    with pytest.raises(Refused, match="make reset") as caught:
+        open_folder(path, IDENTITY)
+    assert caught.value.reason is FolderReason.FOLDER_TOO_OLD
+    assert before == {one: one.read_bytes() for one in path.rglob("*") if one.is_file()}
+
+
 # --- one process at a time
 
 

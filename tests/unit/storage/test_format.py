@@ -1,4 +1,4 @@
-"""What is on the disk today is read for ever: these bytes change with `FORMAT_VERSION` or never."""
+"""What is on the disk is read by every program of its format: they change together, or never."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_the_rows_of_the_state(tmp_path: Path) -> None:
 def test_the_small_files(tmp_path: Path) -> None:
     path = formatted(tmp_path / "node")
     chain_id = bytes(range(32)).hex()
-    assert FORMAT_VERSION == 1
+    assert FORMAT_VERSION == 2
     assert (path / "identity").read_bytes().hex() == (
-        "0001" + "92c420" + chain_id + "a662616e6b2d31" + "12d91164"
+        "0002" + "92c420" + chain_id + "a662616e6b2d31" + "1fc225ad"
     )
     assert (path / "commits").read_bytes().hex() == "0000000000000000" + "31bdef27"
     assert (path / "lock").read_bytes() == b""
