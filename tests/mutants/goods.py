@@ -113,6 +113,16 @@ MUTANTS = {
         "    if False:\n        raise",
     ),
     "see_all_for_the_warehouse": Mutant(EVENTS, "kind == GoodsKind.STOCK_TAKE and not", "not"),
+    "grade_who_stands_in": Mutant(
+        "bizchain/contracts/grades/operations.py",
+        'if kind == "post_event" and context.roles.isdisjoint(CUSTODY_ROLES):',
+        "if False:",
+    ),
+    "grade_no_post": Mutant(
+        "bizchain/contracts/grades/operations.py",
+        " and context.roles.isdisjoint(CUSTODY_ROLES)",
+        "",
+    ),
     "judge_ones_own_part": Mutant(
         INCIDENTS,
         "    _check_other_firm(context, receipt, said_by)\n"

@@ -28,6 +28,7 @@ from bizchain.contracts.logistics.queries import (
 )
 from bizchain.contracts.logistics.types import (
     COUNTED_KINDS,
+    CUSTODY_ROLES,
     HANDOVER_ACTORS,
     HANDOVER_TRANSITIONS,
     MOVE_KINDS,
@@ -59,7 +60,6 @@ from common.ledger.identity import active_party
 
 __all__ = ["OPERATIONS"]
 
-CUSTODY_ROLES = ("carrier", "warehouse")
 HANDOVER_MS_MAX = 30 * 24 * 3_600_000
 TEXT_CHARACTERS_MAX = 100
 

@@ -13,6 +13,7 @@ from common.ledger.actors import Actors
 
 __all__ = [
     "COUNTED_KINDS",
+    "CUSTODY_ROLES",
     "HANDOVER_ACTORS",
     "HANDOVER_TRANSITIONS",
     "MOVE_KINDS",
@@ -48,6 +49,9 @@ class GoodsKind(enum.StrEnum):
     SENSOR = "sensor"
     HANDOVER = "handover"
 
+
+CUSTODY_ROLES = ("carrier", "warehouse")
+"""Who may keep goods, or have them."""
 
 POSTED_KINDS = tuple(kind for kind in GoodsKind if kind is not GoodsKind.HANDOVER)
 COUNTED_KINDS = frozenset({GoodsKind.COMMISSION, GoodsKind.STOCK_TAKE, GoodsKind.HANDOVER})

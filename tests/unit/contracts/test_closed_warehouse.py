@@ -159,6 +159,18 @@ def test_goods_that_ought_to_have_been_counted_are_counted_for_their_warehouse(
     judged(pair)
 
 
+def test_whoever_counts_for_a_warehouse_needs_no_grade(pair: Pair) -> None:
+    """A policy says what credit opens, and the office lives by no credit."""
+    authority.in_force(pair, 1, {"AAA": ("post_event",)})
+    assert post(pair, RECEIPT) is BusinessReason.GRADE_TOO_LOW
+    pair.join("stores", "administrator", "warehouse")
+    assert post(pair, RECEIPT, by="oversight") is BusinessReason.NOT_THE_CUSTODIAN
+    closed(pair)
+    assert post(pair, RECEIPT, by="stores") is BusinessReason.GRADE_TOO_LOW
+    assert post(pair, RECEIPT, by="alice") is CommonReason.PERMISSION_DENIED
+    assert post(pair, RECEIPT, by="oversight") is None
+
+
 def test_what_was_made_of_the_goods_is_free_with_them() -> None:
     """The parts of a lot are held by the case of what they were made of, until it is answered."""
     pair = furnished()
