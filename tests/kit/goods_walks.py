@@ -5,7 +5,7 @@ from __future__ import annotations
 from bizchain.contracts.incidents.queries import case_of, loss_of
 from common.errors import CommonReason, Reason
 from common.ledger.identity import PartyStatus, party_of
-from tests.kit import logistics
+from tests.kit import authority, logistics
 from tests.kit.pair import Pair, furnished
 from tests.kit.walking import ADMINISTRATORS, Walk, people
 
@@ -35,9 +35,17 @@ def answer(pair: Pair, by: str) -> Reason | None:
 
 
 def stand_in(pair: Pair, by: str) -> Reason | None:
-    """Once the warehouse is closed, anyone answers."""
+    """Once the warehouse is suspended, anyone answers."""
     if is_open(pair):
-        pair.close("warehouse")
+        authority.make(pair, "suspend", party="warehouse", change_id=f"out-{pair.business.height}")
+    return logistics.answer(pair, "receipt-alice", ALARM, by)
+
+
+def come_back(pair: Pair, by: str) -> Reason | None:
+    """Once the warehouse is back, anyone answers instead."""
+    if is_open(pair):
+        return _NOT_NOW
+    authority.make(pair, "resume", party="warehouse", change_id=f"in-{pair.business.height}")
     return logistics.answer(pair, "receipt-alice", ALARM, by)
 
 
@@ -60,6 +68,7 @@ CASES = Walk(
         ("fire",): fire,
         ("answer",): answer,
         ("stand_in",): stand_in,
+        ("replace", "answer"): come_back,
         ("agree", "approve"): lambda pair, by: logistics.approve(pair, "receipt-alice", ALARM, by),
         ("reject",): lambda pair, by: logistics.reject(pair, "receipt-alice", ALARM, by),
     },

@@ -113,6 +113,14 @@ MUTANTS = {
         "    if False:\n        raise",
     ),
     "see_all_for_the_warehouse": Mutant(EVENTS, "kind == GoodsKind.STOCK_TAKE and not", "not"),
+    "replace_ones_own_answer": Mutant(
+        INCIDENTS, 'case.answered_by not in ("", context.sender)', 'case.answered_by != ""'
+    ),
+    "replace_with_approvals": Mutant(
+        INCIDENTS,
+        "reached = _unanswered(_case_after(case, step))",
+        "reached = _case_after(case, step)",
+    ),
     "grade_who_stands_in": Mutant(
         "bizchain/contracts/grades/operations.py",
         'if kind == "post_event" and context.roles.isdisjoint(CUSTODY_ROLES):',

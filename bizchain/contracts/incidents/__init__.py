@@ -16,7 +16,8 @@ Rules:
   answer about them, and no loss that is taken back: the case holds those too.
 - While that warehouse is closed or suspended an administrator answers in its place, never for goods
   of its own firm; then one of a third firm approves, and a regulator: no office that closes a
-  warehouse, and admits who stands in for it, overrules it alone.
+  warehouse, and admits who stands in for it, overrules it alone. A warehouse that is back before
+  that answers instead.
 - An overdue stock-take is made good by a stock-take, then by an answer; whoever approves the answer
   to a wrong or new place accepts the place.
 - A loss is reported by the warehouse and confirmed by an administrator of another firm than the
@@ -27,7 +28,7 @@ Rules:
   one never is.
 
       fire ┌──────┐ --answer----> ┌──────────┐ --approve--> LIFTED
-    ──────►│ OPEN │ --stand in--> │ ANSWERED │ (--agree--> itself, while others must approve too)
+    ──────►│ OPEN │ --stand in--> │ ANSWERED │ (--agree, replace--> itself)
            └──────┘ <---reject--- └──────────┘
                     <----fire----
 

@@ -89,9 +89,15 @@ def open_cases(context: Context, cases: Sequence[Case]) -> None:
 
 
 def check_counter_report(context: Context, operation: pb.CounterReport) -> Case:
-    """The case answered with evidence: by the receipt's warehouse, or in its place."""
+    """The case answered with evidence: by the receipt's warehouse, or in its place.
+
+    A warehouse that is back puts its own answer for one that was given in its place.
+    """
     receipt, case = _known(context, operation)
-    reached = _case_after(case, _speaking(context, receipt, "answer", CASE_ACTORS))
+    step = _speaking(context, receipt, "answer", CASE_ACTORS)
+    if step == "answer" and case.answered_by not in ("", context.sender):
+        step = "replace"
+    reached = _unanswered(_case_after(case, step))
     check_digest(operation.evidence_hash)
     return replace(reached, answered_by=context.sender, answer_hash=operation.evidence_hash)
 

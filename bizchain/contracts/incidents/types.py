@@ -54,18 +54,20 @@ CASE_TRANSITIONS: Mapping[tuple[CaseState, str], CaseState] = {
     (CaseState.OPEN, "answer"): CaseState.ANSWERED,
     (CaseState.OPEN, "stand_in"): CaseState.ANSWERED,
     (CaseState.ANSWERED, "fire"): CaseState.OPEN,
+    (CaseState.ANSWERED, "replace"): CaseState.ANSWERED,
     (CaseState.ANSWERED, "reject"): CaseState.OPEN,
     (CaseState.ANSWERED, "agree"): CaseState.ANSWERED,
     (CaseState.ANSWERED, "approve"): CaseState.LIFTED,
 }
 """(state, what is done) -> state. Nothing else is possible; a case begins OPEN, when a rule fires.
 To stand in is to answer for a warehouse that is not active any more, which nobody else could; to
-agree is to approve while others must too."""
+replace is to answer oneself once one is back; to agree is to approve while others must too."""
 
 CASE_ACTORS: Actors = {
     "fire": (BY_RULE,),
     "answer": (".warehouse",),
     "stand_in": ("administrator",),
+    "replace": (".warehouse",),
     "reject": ("administrator", "bank", "regulator"),
     "agree": ("administrator", "bank", "regulator"),
     "approve": ("administrator", "bank", "regulator"),

@@ -14,7 +14,17 @@ from common.errors import CommonReason, TransferReason
 from common.ledger.holds import holds_of
 from tests.kit import authority, logistics
 from tests.kit.exits import broken, judged, split
-from tests.kit.logistics import OVERDUE_MS, answer, approve, case, judge, open_cases, post, reject
+from tests.kit.logistics import (
+    EVIDENCE,
+    OVERDUE_MS,
+    answer,
+    approve,
+    case,
+    judge,
+    open_cases,
+    post,
+    reject,
+)
 from tests.kit.pair import Pair, furnished
 
 RECEIPT, ALARM = "receipt-alice", "sensor-alarm-1"
@@ -124,6 +134,25 @@ def test_whoever_is_back_answers_alone_again(pair: Pair) -> None:
     authority.make(pair, "resume", party="warehouse", change_id="resumption")
     assert answer(pair, RECEIPT, ALARM, by="operator") is BusinessReason.NOT_THE_WAREHOUSE
     assert answer(pair, RECEIPT, ALARM) is None
+
+
+def test_whoever_is_back_answers_instead_of_who_stood_in(pair: Pair) -> None:
+    """Approvals of what was said in its place are of nothing then."""
+    suspended(pair)
+    assert answer(pair, RECEIPT, ALARM, by="oversight", evidence=EVIDENCE) is None
+    assert approve(pair, RECEIPT, ALARM, evidence_hash=EVIDENCE) is None
+    assert answer(pair, RECEIPT, ALARM, by="operator") is BusinessReason.WRONG_STATE
+    authority.make(pair, "resume", party="warehouse", change_id="resumption")
+    assert answer(pair, RECEIPT, ALARM, by="oversight") is BusinessReason.NOT_THE_WAREHOUSE
+    assert answer(pair, RECEIPT, ALARM) is None
+    found = case(pair, RECEIPT, ALARM)
+    assert (found.state, found.answered_by, found.approvals) == ("ANSWERED", "warehouse", ())
+    assert answer(pair, RECEIPT, ALARM) is BusinessReason.WRONG_STATE
+    refused = approve(pair, RECEIPT, ALARM, by="regulator", evidence_hash=EVIDENCE)
+    assert refused is CommonReason.PERMISSION_DENIED
+    assert approve(pair, RECEIPT, ALARM) is None
+    assert answer(pair, RECEIPT, ALARM) is BusinessReason.WRONG_STATE
+    judged(pair)
 
 
 def test_what_was_answered_before_the_end_may_be_approved_after_it(pair: Pair) -> None:
