@@ -235,7 +235,7 @@ async def reject_loss_withdrawal(
 async def show_loss(session: Session, receipt: ReceiptId) -> None:
     """Show the newest loss of a receipt's goods, and all confirmed ones together, proven."""
     books = await session.books()
-    found = await books.loss(receipt)
+    found, taken_back = await books.loss_as_it_stands(receipt)
     assert found.value is not None, "a found loss has a value"
     value, unit = found.value, await _unit_of(books, receipt)
     record = {
@@ -248,7 +248,7 @@ async def show_loss(session: Session, receipt: ReceiptId) -> None:
         "lost_altogether": units(value.impaired, unit),
         "height": found.block.height,
     }
-    withdrawal = (await books.loss_withdrawal(receipt)).value
+    withdrawal = taken_back.value
     if withdrawal is not None:
         record |= {
             "withdrawn_by": withdrawal.withdrawn_by,

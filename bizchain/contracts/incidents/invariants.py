@@ -9,6 +9,7 @@ from bizchain.contracts.incidents.queries import required_approvals
 from bizchain.contracts.incidents.types import (
     CASE_ACTORS,
     RULE_AUTHORITY,
+    TAKEN_BACK,
     Approval,
     Case,
     CaseState,
@@ -28,7 +29,6 @@ from common.ledger.state import Reader
 __all__ = ["INVARIANTS"]
 
 AWAITING = frozenset({LossState.REPORTED, LossState.WITHDRAWING})
-TAKEN_BACK = frozenset({LossState.WITHDRAWING, LossState.WITHDRAWN})
 RULES = frozenset(rule.value for rule in WatchRule)
 
 

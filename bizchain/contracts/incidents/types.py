@@ -14,6 +14,7 @@ __all__ = [
     "LOSS_ACTORS",
     "LOSS_TRANSITIONS",
     "RULE_AUTHORITY",
+    "TAKEN_BACK",
     "Approval",
     "Case",
     "CaseState",
@@ -111,6 +112,9 @@ class LossState(enum.StrEnum):
     CONFIRMED = "CONFIRMED"
     WITHDRAWN = "WITHDRAWN"
 
+
+TAKEN_BACK = frozenset({LossState.WITHDRAWING, LossState.WITHDRAWN})
+"""Where a row says who takes the loss back, or did."""
 
 LOSS_TRANSITIONS: Mapping[tuple[LossState, str], LossState] = {
     (LossState.REPORTED, "report"): LossState.REPORTED,
