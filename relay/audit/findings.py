@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from common.ledger.chain import Violation
 
-__all__ = ["AuditReport", "ChainReport", "Finding", "PairReport", "Violated"]
+__all__ = ["AuditReport", "ChainReport", "Finding", "PairReport", "Violated", "computing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,21 @@ class Violated(Exception):
     def of(cls, violation: Violation, place: str, height: int) -> Violated:
         """The violation that an invariant of a chain found."""
         return cls(Finding(violation.invariant, place, height, violation.message))
+
+
+@contextmanager
+def computing(rule: str, place: str, height: int) -> Iterator[None]:
+    """Judge a state: one that cannot be read is a finding, whatever is wrong with it."""
+    try:
+        yield
+    except Violated:
+        raise
+    except UnicodeDecodeError as error:
+        message = f"a row stands under {bytes(error.object).hex()}, which is no text"
+        raise Violated(Finding(rule, place, height, message)) from None
+    except Exception as error:  # noqa: BLE001 (a state that cannot be read is a finding)
+        message = f"cannot be computed: {error!r}"
+        raise Violated(Finding(rule, place, height, message)) from None
 
 
 @dataclass(frozen=True, slots=True)

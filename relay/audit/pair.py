@@ -50,7 +50,7 @@ from common.transfer.facts import RecastFacts, ReceiptFacts
 from common.transfer.machine import TRANSFER, Role, TransferRow, TransferState
 from common.transfer.terms import opens_lock, read_terms, transfer_id_of
 from relay.agreement import DECIDED_BY_BOOKS
-from relay.audit.findings import Finding, PairReport, Violated
+from relay.audit.findings import Finding, PairReport, Violated, computing
 
 __all__ = ["check_pair"]
 
@@ -93,6 +93,11 @@ class _Side:
 def check_pair(business: Ledger, asset: Ledger) -> PairReport:
     """Judge the two ledgers against each other. Raises `Violated` with the first violation."""
     books, assets = _Side(business), _Side(asset)
+    with computing("pair", assets.name, assets.ledger.applied_height):
+        return _judged(books, assets)
+
+
+def _judged(books: _Side, assets: _Side) -> PairReport:
     headers, ahead = 0, 0
     for own, other in ((books, assets), (assets, books)):
         known, later = _check_light_client(own, other)

@@ -9,14 +9,14 @@ from common.encoding import decode, encode
 from common.errors import InvariantBroken, Refused
 from common.ledger.block import Block, check_block
 from common.ledger.certificate import Certificate
-from common.ledger.chain import Chain, Violation
+from common.ledger.chain import Chain
 from common.ledger.genesis import Genesis
 from common.ledger.ledger import Ledger
 from common.ledger.transition import parse_all
 from common.storage.memory import MemoryStateStore
 from relay.audit.chains import ASSETCHAIN, BIZCHAIN
 from relay.audit.fees import FeeBook
-from relay.audit.findings import ChainReport, Finding, Violated
+from relay.audit.findings import ChainReport, Finding, Violated, computing
 from relay.audit.sales import SaleBook
 
 __all__ = ["INVARIANTS_EVERY_BLOCKS", "Progress", "Replay"]
@@ -97,10 +97,8 @@ class Replay:
     def check_invariants(self) -> None:
         """Recompute every invariant of the chain from the whole state."""
         for name, invariant in sorted(self.chain.invariants.items()):
-            try:
+            with computing(name, self.chain.name, self.height):
                 broken = invariant(self.ledger.state)
-            except Exception as error:  # noqa: BLE001 (a state that cannot be read is a finding)
-                broken = [Violation(name, f"cannot be computed: {error!r}")]
             for violation in broken:
                 raise Violated.of(violation, self.chain.name, self.height)
 
