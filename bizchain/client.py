@@ -116,7 +116,7 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
         )
 
     async def approve_party(self, party_id: str) -> Outcome:
-        """By another administrator (the checker)."""
+        """By another administrator (the checker); a regulator by a regulator."""
         return await self.act(approve_party=pb.ApproveParty(party_id=party_id))
 
     async def close_party(self, party_id: str) -> Outcome:

@@ -76,7 +76,7 @@ async def propose(
 
 
 async def approve(session: Session, party: PartyId) -> None:
-    """Approve a proposed party, as another administrator than the one who proposed it."""
+    """Approve a proposed party, as another administrator than its maker; a regulator, as one."""
     outcome = await (await session.signing_books()).approve_party(party)
     session.certify(party)
     session.show_outcome(BUSINESS, f"{party} is active", outcome)

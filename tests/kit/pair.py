@@ -330,7 +330,8 @@ class Pair:
         )
         assert self.business.do("operator", propose_party=operation) is None
         approval = business_pb.ApproveParty(party_id=party_id)
-        assert self.business.do("operator:checker", approve_party=approval) is None
+        checker = "regulator" if "regulator" in roles else "operator:checker"
+        assert self.business.do(checker, approve_party=approval) is None
 
     def close(self, party_id: str) -> None:
         operation = business_pb.CloseParty(party_id=party_id)

@@ -174,6 +174,14 @@ MUTANTS = {
         "    _check_judge(context, receipt, withdrawal.withdrawn_by)\n",
         "    _check_other_firm(context, receipt, withdrawal.withdrawn_by)\n",
     ),
+    "let_an_office_make_a_regulator": Mutant(
+        "bizchain/contracts/parties/types.py", 'return "regulator" if', 'return "administrator" if'
+    ),
+    "let_an_office_change_one_into_a_regulator": Mutant(
+        "bizchain/contracts/authority/queries.py",
+        'if change.kind != "grant_role" or',
+        'if change.kind == "grant_role" or',
+    ),
     "judge_the_alarm_before": Mutant(
         INCIDENTS, "if judged.event_number != case.event_number:", "if False:"
     ),
@@ -224,8 +232,9 @@ MUTANTS = {
 NOTICED_BY = (
     "logistics or handovers or incidents or delivery"
     " or closed_warehouse or parts_judged or losses_withdrawn or recasts_watched"
+    " or made_by_a_regulator"
 )
-"""The modules of the contracts' tests that are about goods."""
+"""The tests of the contracts that are about goods, and about who judges them."""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from bizchain.contracts.authority.keys import CHANGE, STANDING
 from bizchain.contracts.authority.queries import (
+    change_approver,
     change_of,
     check_key_unused,
     signer_of,
@@ -151,7 +152,9 @@ def _details(context: Context, operation: pb.ProposePartyChange) -> Details:
 
 def check_approve_party_change(context: Context, operation: pb.ApprovePartyChange) -> Outcome:
     """An application is taken up; a proposal comes into force, or begins to wait."""
-    change = _decided_by_another_firm(context, operation.change_id)
+    context.require_role("administrator", "regulator")
+    role = change_approver(context.state, _known(context, operation.change_id))
+    change = _decided_by_another_firm(context, operation.change_id, role)
     signer = signer_of(context)
     if change.state == ChangeState.APPLIED:
         endorsed = _moved(change, Step.ENDORSE, By.ADMINISTRATOR)
@@ -272,8 +275,10 @@ def _stand(context: Context, change: PartyChange, kind: str, is_open: bool) -> N
         context.state.delete(STANDING, key)
 
 
-def _decided_by_another_firm(context: Context, change_id: str) -> PartyChange:
-    context.require_role("administrator")
+def _decided_by_another_firm(
+    context: Context, change_id: str, role: str = "administrator"
+) -> PartyChange:
+    context.require_role(role)
     change = _known(context, change_id)
     if context.sender in {change.party_id, change.details.reader}:
         raise Refused(BusinessReason.OWN_FIRM, "nobody decides about their own firm")

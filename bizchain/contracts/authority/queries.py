@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bizchain.contracts.authority.keys import CHANGE, STANDING
-from bizchain.contracts.authority.types import PartyChange, Standing
+from bizchain.contracts.authority.types import ChangeState, PartyChange, Standing
+from bizchain.contracts.parties.types import approver_of
 from bizchain.reasons import BusinessReason
 from common.deadline import expired
 from common.errors import CommonReason, Refused
@@ -12,6 +13,7 @@ from common.ledger.identity import party_of
 from common.ledger.state import Reader
 
 __all__ = [
+    "change_approver",
     "change_of",
     "check_identifier_unused",
     "check_key_unused",
@@ -37,6 +39,15 @@ def may_read(state: Reader, reader: str, party_id: str, time_unix_ms: int) -> bo
         return True
     grant = standing_of(state, "reads", reader, party_id)
     return grant is not None and not expired(time_unix_ms, grant.until_unix_ms)
+
+
+def change_approver(state: Reader, change: PartyChange) -> str:
+    """The role that approves a change: a regulator's where a firm that is none becomes one."""
+    if change.kind != "grant_role" or change.state != ChangeState.PROPOSED:
+        return "administrator"
+    party = party_of(state, change.party_id)
+    had = [] if party is None else [grant.role for grant in party.roles]
+    return "administrator" if change.details.role in had else approver_of([change.details.role])
 
 
 def check_key_unused(state: Reader, public_key: bytes) -> None:

@@ -38,6 +38,7 @@ from bizchain.contracts.parties.types import (
     PartyStatus,
     RoleGrant,
     User,
+    approver_of,
 )
 from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
@@ -125,6 +126,7 @@ def check_approve_party(context: Context, operation: pb.ApproveParty) -> Joining
     """The party made active, by another user than the one who proposed it."""
     context.require_role(*ACTORS["approve"])
     party = _known(context, operation.party_id)
+    context.require_role(approver_of(grant.role for grant in party.roles))
     approved = stepped(party, "approve")
     application = _application(context, party)
     checker = signer_of(context)

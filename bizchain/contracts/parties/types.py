@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from bizchain.contracts.authority.types import PartyChange
@@ -24,6 +24,7 @@ __all__ = [
     "PartyStatus",
     "RoleGrant",
     "User",
+    "approver_of",
 ]
 
 NOBODY = ""
@@ -42,8 +43,18 @@ TRANSITIONS: Mapping[tuple[str, str], str] = {
 }
 """(status, what is done) -> status. Nothing else is possible."""
 
-ACTORS: Actors = {step: ("administrator",) for _, step in TRANSITIONS}
-"""Who does it: each step is by administrators, and not all by one person."""
+ACTORS: Actors = {
+    **{step: ("administrator",) for _, step in TRANSITIONS},
+    "approve": ("administrator", "regulator"),
+}
+"""Who does it: each step is by administrators, and not all by one person; see `approver_of`."""
+
+
+def approver_of(roles: Iterable[str]) -> str:
+    """The role that approves who gets these roles. A regulator judges what the office says, so that
+    the office makes none: the genesis names the first, and regulators the others.
+    """
+    return "regulator" if "regulator" in roles else "administrator"
 
 
 class Joining(NamedTuple):

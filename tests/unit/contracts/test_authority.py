@@ -238,6 +238,29 @@ def test_a_kind_is_begun_by_those_its_table_names(pair: Pair, kind: str, by: By)
         assert refused is expected
 
 
+def test_a_regulator_is_made_by_a_regulator_and_by_no_office(pair: Pair) -> None:
+    """It judges what the office says in others' places: the genesis names the first."""
+    proposed = a.proposal(
+        "puppet", roles=[pb.RoleGrant(role="regulator", until_unix_ms=a.FOREVER_UNIX_MS)]
+    )
+    assert pair.business.do(a.MAKER, propose_party=proposed) is None
+    approval = pb.ApproveParty(party_id="puppet")
+    assert pair.business.do(a.CHECKER, approve_party=approval) is CommonReason.PERMISSION_DENIED
+    assert pair.business.do("regulator", approve_party=approval) is None
+    assert a.begin(pair, "grant_role", role="regulator") is None
+    assert a.approve(pair, a.CHECKER) is CommonReason.PERMISSION_DENIED
+    assert a.approve(pair, "regulator") is None
+    later: dict[str, Any] = {"role": "regulator", "until_unix_ms": a.FOREVER_UNIX_MS + 1}
+    assert a.begin(pair, "grant_role", change_id="longer", **later) is None
+    assert a.approve(pair, a.CHECKER, "longer") is None
+    assert a.begin(pair, "grant_role", change_id="other", role="carrier") is None
+    assert a.approve(pair, "regulator", "other") is CommonReason.PERMISSION_DENIED
+    assert a.approve(pair, a.CHECKER, "other") is None
+    newcomer = pb.ApproveParty(party_id="newcomer")
+    assert pair.business.do(a.MAKER, propose_party=a.proposal("newcomer")) is None
+    assert pair.business.do("regulator", approve_party=newcomer) is CommonReason.PERMISSION_DENIED
+
+
 def test_a_regulator_needs_no_grant_to_read_itself(pair: Pair) -> None:
     refused = a.begin(pair, "grant_reading", party="regulator")
     assert refused is CommonReason.INVALID_ARGUMENT
