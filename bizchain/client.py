@@ -119,10 +119,6 @@ class BusinessClient(AuthorityClient, GoodsClient, PaperClient):
         """By another administrator (the checker); a regulator by a regulator."""
         return await self.act(approve_party=pb.ApproveParty(party_id=party_id))
 
-    async def close_party(self, party_id: str) -> Outcome:
-        """By an administrator: the party starts nothing new."""
-        return await self.act(close_party=pb.CloseParty(party_id=party_id))
-
     async def place_hold(
         self, subject_kind: str, subject_id: str, case_id: str, ground: str
     ) -> Outcome:

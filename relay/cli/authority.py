@@ -53,6 +53,7 @@ def add_to(parties: typer.Typer) -> None:
     network_command(parties, "grant")(grant)
     network_command(parties, "revoke")(revoke)
     network_command(parties, "suspend")(suspend)
+    network_command(parties, "close")(close)
     network_command(parties, "resume")(resume)
     network_command(parties, "add-user")(add_user)
     network_command(parties, "remove-user")(remove_user)
@@ -99,6 +100,13 @@ async def suspend(
 ) -> None:
     """Suspend a party: it signs nothing, and is still paid."""
     await _begin(session, "suspend", party, change, ground, {})
+
+
+async def close(
+    session: Session, party: PartyId, change: NewChange = "", ground: Ground = ""
+) -> None:
+    """Close a party for ever: it starts nothing new."""
+    await _begin(session, "close", party, change, ground, {})
 
 
 async def resume(

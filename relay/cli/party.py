@@ -33,7 +33,6 @@ def add(root: typer.Typer) -> None:
     parties = noun(root, "party", "Parties of the platform, their users and roles.")
     network_command(parties, "propose")(propose)
     network_command(parties, "approve")(approve)
-    network_command(parties, "close")(close)
     network_command(parties, "show")(show)
     network_command(parties, "list")(list_parties)
     authority.add_to(parties)
@@ -80,12 +79,6 @@ async def approve(session: Session, party: PartyId) -> None:
     outcome = await (await session.signing_books()).approve_party(party)
     session.certify(party)
     session.show_outcome(BUSINESS, f"{party} is active", outcome)
-
-
-async def close(session: Session, party: PartyId) -> None:
-    """Close a party, as an administrator: it starts nothing new."""
-    outcome = await (await session.signing_books()).close_party(party)
-    session.show_outcome(BUSINESS, f"{party} is closed", outcome)
 
 
 async def show(session: Session, party: PartyId) -> None:

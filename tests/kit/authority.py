@@ -39,6 +39,7 @@ NEW_KEY = cast.key_of("new key").public_key
 FOREVER_UNIX_MS = cast.START_UNIX_MS * 2
 DETAILS: dict[str, dict[str, Any]] = {
     "add_user": {"user_id": "third", "public_key": NEW_KEY},
+    "close": {},
     "grant_reading": {"reader": "regulator", "until_unix_ms": FOREVER_UNIX_MS},
     "grant_role": {"role": "carrier", "until_unix_ms": FOREVER_UNIX_MS},
     "recover_key": {"user_id": cast.MAKER, "public_key": NEW_KEY},

@@ -334,8 +334,13 @@ class Pair:
         assert self.business.do(checker, approve_party=approval) is None
 
     def close(self, party_id: str) -> None:
-        operation = business_pb.CloseParty(party_id=party_id)
-        assert self.business.do("operator", close_party=operation) is None
+        change_id = f"close-{party_id}"
+        proposed = business_pb.ProposePartyChange(
+            change_id=change_id, party_id=party_id, kind="close", ground="it ends"
+        )
+        assert self.business.do("operator", propose_party_change=proposed) is None
+        approval = business_pb.ApprovePartyChange(change_id=change_id)
+        assert self.business.do("operator:checker", approve_party_change=approval) is None
 
     def deposit(self, party: str, amount: int, currency: str = "EUR") -> None:
         operation = business_pb.DepositCash(party=party, currency=currency, amount=amount)

@@ -195,7 +195,7 @@ PARTIES = Walk(
         ("propose",): does("propose_party", authority.proposal("newcomer")),
         ("approve",): does("approve_party", pb.ApproveParty(party_id="newcomer")),
         ("reject",): does("reject_party", pb.RejectParty(party_id="newcomer", ground="no")),
-        ("close",): does("close_party", pb.CloseParty(party_id="newcomer")),
+        ("close",): changing("close"),
         ("suspend",): changing("suspend"),
         ("resume",): changing("resume"),
     },

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bizchain.contracts.authority.queries import standing_of
 from bizchain.contracts.authority.types import KINDS
+from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as pb
 from common.errors import CommonReason
 from common.ledger.compose import Author
@@ -67,11 +68,15 @@ def attack(pair: Pair, begun: list[str], chosen: tuple[str, str, int, str, str, 
 
 
 def object_where_it_must(pair: Pair) -> None:
-    """The victim looks once in forty hours: whatever waits, it can still stop."""
+    """The victim looks once in forty hours: whatever waits, it can still stop, or has ended."""
     standing = standing_of(pair.business.ledger.state, "recovery", VICTIM)
     if standing is not None:
         party = party_of(pair.business.ledger.state, VICTIM)
         assert party is not None
+        if party.status == PartyStatus.CLOSED:
+            refused = authority.complete(pair, change_id=standing.change_id)
+            assert refused in {BusinessReason.WRONG_STATE, BusinessReason.CHANGE_NOT_DUE}
+            return
         user = party.users[-1].user_id  # the other may have been removed
         assert authority.object_to(pair, f"{VICTIM}:{user}", standing.change_id) is None
 
@@ -93,6 +98,7 @@ WAIT = ("wait", "", 0, "", "", b"")
 
 
 @example([begin("recover_key"), begin("suspend"), approve(1), approve(0), WAIT, WAIT])
+@example([begin("recover_key"), begin("close"), approve(1), approve(0), WAIT, WAIT])
 @example([begin("suspend"), approve(0), begin("recover_key"), approve(0), WAIT, WAIT])
 @settings(max_examples=100, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(steps=st.lists(step, min_size=20, max_size=40))
@@ -108,7 +114,7 @@ def test_administrators_never_sign_for_a_firm_that_objects(steps: list[Any]) -> 
         now = party_of(pair.business.ledger.state, VICTIM)
         assert now is not None
         assert set(now.users) <= set(before.users)
-        assert now.status in {PartyStatus.ACTIVE, PartyStatus.SUSPENDED}
+        assert now.status in {PartyStatus.ACTIVE, PartyStatus.SUSPENDED, PartyStatus.CLOSED}
         for judge in pair.business.chain.invariants.values():
             assert judge(pair.business.ledger.state) == []
     for number in range(len(KEYS)):

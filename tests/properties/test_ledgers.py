@@ -70,7 +70,7 @@ FLOORS = {
     "pot claimed": 1,
     "arrived held": 1,
     "repeat answered": 5,
-    "close_party: ok": 1,
+    "approve_party_change: ok": 1,
     "deposit_cash: REQUEST_ID_REUSED": 1,
     "import_header: BAD_CERTIFICATE": 20,
     "reserve_and_commit_transfer: SUBJECT_HELD": 1,
@@ -251,7 +251,11 @@ class Ledgers(Market, RuleBasedStateMachine):
         if deal is None or self.names % 2:
             return
         self.bring(deal, steps)
-        self.say(self.pair.business, "operator", "close_party", pb.CloseParty(party_id=name))
+        books, change_id = self.pair.business, f"close-{self.names}"
+        closing = pb.ProposePartyChange(change_id=change_id, party_id=name, kind="close")
+        self.say(books, "operator", "propose_party_change", closing)
+        approval = pb.ApprovePartyChange(change_id=change_id)
+        self.say(books, "operator:checker", "approve_party_change", approval)
 
     @rule(number=small, by=st.sampled_from([cast.FEE_PARTY] * 3 + [*cast.TRADERS]), asset=seldom)
     def claim(self, number: int, by: str, asset: bool) -> None:

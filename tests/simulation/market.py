@@ -291,8 +291,16 @@ class Market:
         self._send(BUSINESS, regulator, "place_hold", place, placed)
 
     def _close(self, party: str) -> None:
-        payload = business_pb.CloseParty(party_id=party)
-        self._send(BUSINESS, author("platform", "maker"), "close_party", payload)
+        change_id = f"close-{party}"
+        proposal = business_pb.ProposePartyChange(change_id=change_id, party_id=party, kind="close")
+        approval = business_pb.ApprovePartyChange(change_id=change_id)
+
+        def proposed() -> None:
+            self._send(BUSINESS, author("platform", "checker"), "approve_party_change", approval)
+
+        self._send(
+            BUSINESS, author("platform", "maker"), "propose_party_change", proposal, proposed
+        )
 
     # --- deals -----------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from bizchain.contracts.grades.queries import grade_of, is_at_least, policy_in_f
 from bizchain.contracts.grades.types import UNRATED, Grade, GradeWarning
 from bizchain.contracts.parties.operations import (
     checked_documents,
+    give_up_identifiers,
     keep_party,
     register,
     stepped,
@@ -225,6 +226,8 @@ def apply_change(context: Context, _: object, outcome: Outcome) -> None:
         assert outcome.party is not None, "a change in force has made its party"
         register(context.state, outcome.party, change.change_id)
         keep_party(context, outcome.party)
+        if change.kind == "close":
+            give_up_identifiers(context.state, outcome.party)
     elif change.kind == "set_grade":
         _keep_grade(context, _grade_in(change))
     else:
@@ -328,6 +331,8 @@ def _changed(context: Context, change: PartyChange) -> Party | None:
         raise Refused(
             BusinessReason.RECOVERY_UNDER_WAY, f"{recovery.change_id} waits for objections"
         )
+    if change.kind == "close" and party.party_id == context.parameters.fee_party:
+        raise Refused(BusinessReason.OWN_FIRM, "whoever is paid the fees is not closed")
     if change.kind == "set_grade":
         check_grade(_grade_in(change))
         return None
@@ -403,23 +408,20 @@ def _check_current(party: Party, details: Details) -> None:
         )
 
 
-def _suspended(party: Party, _: Details) -> Party:
-    return stepped(party, "suspend")
-
-
-def _resumed(party: Party, _: Details) -> Party:
-    return stepped(party, "resume")
+def _taking(step: str) -> Callable[[Party, Details], Party]:
+    return lambda party, _: stepped(party, step)
 
 
 PARTY_EFFECTS: Mapping[str, Callable[[Party, Details], Party]] = {
     "add_user": _user_added,
+    "close": _taking("close"),
     "grant_role": _role_granted,
     "recover_key": _key_replaced,
     "remove_user": _user_removed,
     "replace_key": _key_replaced,
-    "resume": _resumed,
+    "resume": _taking("resume"),
     "revoke_role": _role_revoked,
-    "suspend": _suspended,
+    "suspend": _taking("suspend"),
 }
 
 

@@ -96,6 +96,7 @@ _KEY = frozenset({"user_id", "public_key"})
 
 KINDS: Mapping[str, ChangeKind] = {
     "add_user": ChangeKind(_KEY, _PARTY),
+    "close": ChangeKind(frozenset(), _ADMINISTRATOR),
     "grant_reading": ChangeKind(frozenset({"reader", "until_unix_ms"}), _ADMINISTRATOR),
     "grant_role": ChangeKind(frozenset({"role", "until_unix_ms"}), _BOTH),
     "recover_key": ChangeKind(_KEY, _ADMINISTRATOR, _ACTIVE, waits=True),
@@ -107,7 +108,7 @@ KINDS: Mapping[str, ChangeKind] = {
     "set_grade": ChangeKind(frozenset({"grade", "until_unix_ms"}), _ADMINISTRATOR),
     "suspend": ChangeKind(frozenset(), _ADMINISTRATOR, _ACTIVE),
 }
-"""Everything about a party that can change once it is approved. Closing is no change: it ends."""
+"""Everything about a party that can change once it is approved, its end too."""
 
 JOIN = "join"
 """The kind of the record that `propose_party` begins and `approve_party` or `reject_party` ends."""

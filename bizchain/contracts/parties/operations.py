@@ -1,7 +1,7 @@
-"""Proposing, approving, rejecting and closing parties; placing and lifting holds.
+"""Proposing, approving and rejecting parties; placing and lifting holds.
 
-PROPOSED --approve (another user than the maker)--> ACTIVE --close--> CLOSED. How a party changes in
-between is `bizchain.contracts.authority`.
+PROPOSED --approve (another user than the maker)--> ACTIVE --close--> CLOSED. How a party changes
+and ends is `bizchain.contracts.authority`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ __all__ = [
     "OPERATIONS",
     "checked_documents",
     "found",
+    "give_up_identifiers",
     "keep_party",
     "register",
     "stepped",
@@ -168,27 +169,6 @@ def apply_reject_party(context: Context, _: pb.RejectParty, joining: Joining) ->
     _keep_application(context, change)
 
 
-def check_close_party(context: Context, operation: pb.CloseParty) -> Party:
-    """The party made closed."""
-    context.require_role(*ACTORS["close"])
-    party = _known(context, operation.party_id)
-    closed = stepped(party, "close")
-    if party.party_id in {context.sender, context.parameters.fee_party}:
-        raise Refused(BusinessReason.OWN_FIRM, "the platform's own parties are not closed")
-    return closed
-
-
-def apply_close_party(context: Context, _: pb.CloseParty, party: Party) -> None:
-    """Keep the party closed, and tell the asset chain. Its keys stay known: none comes back."""
-    lei = party.legal_entity_identifier
-    joined = change_of(context.state, _join_id(party.party_id))
-    if joined is not None:
-        _give_up(context.state, joined.identifiers)
-    elif lei:
-        _give_up(context.state, (PartyIdentifier("LEI", lei),))
-    keep_party(context, party)
-
-
 def found(state: State, genesis: Genesis) -> None:
     """Register the parties of the genesis. Raises `Refused` where two share what is one's own."""
     for party in genesis.parties:
@@ -265,6 +245,16 @@ def checked_documents(documents: Sequence[bytes]) -> tuple[bytes, ...]:
     return tuple(documents)
 
 
+def give_up_identifiers(state: State, party: Party) -> None:
+    """Another firm may have what identified one that closed. Its keys stay known: none is back."""
+    lei = party.legal_entity_identifier
+    joined = change_of(state, _join_id(party.party_id))
+    if joined is not None:
+        _give_up(state, joined.identifiers)
+    elif lei:
+        _give_up(state, (PartyIdentifier("LEI", lei),))
+
+
 def _give_up(state: State, identifiers: Sequence[PartyIdentifier]) -> None:
     for one in identifiers:
         state.delete(STANDING, STANDING.key(one.scheme.lower(), one.value))
@@ -335,7 +325,6 @@ OPERATIONS: Mapping[str, Rule[Any, Any]] = {
     "propose_party": Rule(pb.ProposeParty, check_propose_party, apply_propose_party),
     "approve_party": Rule(pb.ApproveParty, check_approve_party, apply_approve_party),
     "reject_party": Rule(pb.RejectParty, check_reject_party, apply_reject_party),
-    "close_party": Rule(pb.CloseParty, check_close_party, apply_close_party),
     "place_hold": Rule(pb.PlaceHold, check_place_hold, apply_hold),
     "lift_hold": Rule(pb.LiftHold, check_lift_hold, apply_hold),
     "order_freeze": Rule(pb.OrderFreeze, check_order_freeze, apply_freeze),

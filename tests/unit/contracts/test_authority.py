@@ -140,7 +140,6 @@ def test_a_party_can_do_what_its_table_holds_and_nothing_else(pair: Pair, status
             "propose": {"propose_party": a.proposal("newcomer")},
             "approve": {"approve_party": pb.ApproveParty(**who)},
             "reject": {"reject_party": pb.RejectParty(**who, ground="no")},
-            "close": {"close_party": pb.CloseParty(**who)},
         }
         if step in kinds:
             by = a.CHECKER if step == "approve" else a.MAKER

@@ -24,7 +24,7 @@ from common.governance.types import Proposal
 from common.transfer.terms import Mode
 from common.v1.transfer_pb2 import CommitTransfer, ReserveTransfer
 from relay.agreement import Agreement, Issue, agree_on_issue
-from tests.kit import applications, authority, exits, listed, logistics, papers, values
+from tests.kit import applications, authority, cast, exits, listed, logistics, papers, values
 from tests.kit.council import Council
 from tests.kit.pair import Pair, furnished
 from tests.kit.side import Side
@@ -231,7 +231,8 @@ def _(pair: Pair) -> Reason | None:
 
 @reaches(BusinessReason.OWN_FIRM)
 def _(pair: Pair) -> Reason | None:
-    return pair.business.do("operator", close_party=pb.CloseParty(party_id="operator"))
+    pair.join(cast.FEE_PARTY, "platform")
+    return authority.begin(pair, "close", party=cast.FEE_PARTY)
 
 
 EXAMPLES.update(authority.REFUSALS)
