@@ -317,9 +317,13 @@ class LedgerClient:
 
     # --- transfers and messages ------------------------------------------------------------------
 
-    async def transfer(self, transfer_id: bytes) -> SeenTransfer:
-        """The latest record of a transfer here. Raises `Refused(TRANSFER_UNKNOWN)`."""
-        request = pb.GetTransferRequest(transfer_id=transfer_id)
+    async def transfer(self, transfer_id: bytes, *, min_height: int = 0) -> SeenTransfer:
+        """The latest record of a transfer here. Raises `Refused(TRANSFER_UNKNOWN)`.
+
+        As it stands at `min_height` or later, and at what this client has seen or later.
+        """
+        height = max(min_height, self.seen_height)
+        request = pb.GetTransferRequest(transfer_id=transfer_id, min_height=height)
         return await self._asker.ask(
             lambda node: node.ledger.GetTransfer(request, timeout=CALL_SECONDS),
             lambda answer: transfer_in(answer, self._verifier, transfer_id),

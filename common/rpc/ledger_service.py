@@ -206,11 +206,15 @@ class LedgerService(LedgerServiceServicer):
 
     async def GetState(self, request: pb.GetStateRequest, context: Context) -> pb.GetStateResponse:
         """The value of a state key, or its absence, with proof."""
-        if request.min_height > self._ledger.final_height:
-            with suppress(TimeoutError):  # `entry` says how far this node is
-                async with asyncio.timeout(READ_WAIT_SECONDS):
-                    await self._finals.until_certified(request.min_height)
+        await self._wait_for(request.min_height)  # `entry` says how far this node is
         return pb.GetStateResponse(evidence=self._reads.entry(request.key, request.min_height))
+
+    async def _wait_for(self, height: int) -> None:
+        """Until a height is final here, or a moment has passed: this node may be just behind."""
+        if height > self._ledger.final_height:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(READ_WAIT_SECONDS):
+                    await self._finals.until_certified(height)
 
     async def WatchBlocks(
         self, request: pb.WatchBlocksRequest, context: Context
@@ -241,6 +245,10 @@ class LedgerService(LedgerServiceServicer):
         self, request: pb.GetTransferRequest, context: Context
     ) -> pb.GetTransferResponse:
         """The latest record of a transfer, proven."""
+        await self._wait_for(request.min_height)
+        if request.min_height > (height := self._ledger.final_height):
+            message = f"height {request.min_height} is not final here, {height} is"
+            raise Refused(CommonReason.HEIGHT_NOT_FINAL, message, height=height)
         return await self._views.transfer(request.transfer_id)
 
     async def ListOpenTransfers(

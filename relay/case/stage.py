@@ -419,11 +419,14 @@ class Stage:
 
     async def _proven(self, terms: Terms, ended: relay_pb.Transfer) -> None:
         """What the relay says of an end is what both chains prove."""
-        states = (ended.follower_state, ended.decider_state)
+        said = [
+            (ended.follower_state, ended.follower_height),
+            (ended.decider_state, ended.decider_height),
+        ]
         if self._books_decide(terms):
-            states = states[::-1]
-        for client, state in zip((self.books, self.assets), states, strict=True):
-            seen = await client.ledger.transfer(ended.transfer_id)
+            said.reverse()
+        for client, (state, height) in zip((self.books, self.assets), said, strict=True):
+            seen = await client.ledger.transfer(ended.transfer_id, min_height=height)
             if seen.record.state != state:
                 raise PlayFailed(f"the relay says {state}, the chain proves {seen.record.state}")
 

@@ -18,6 +18,7 @@ from common.errors import CommonReason, Kind, Refused
 from common.ledger.lineage import Part
 from common.transfer.terms import SECRET_BYTES, Mode, read_terms
 from relay.agreement import (
+    DECIDED_BY_BOOKS,
     Agreement,
     Exit,
     Issue,
@@ -302,14 +303,16 @@ async def show(session: Session, transfer: TransferId) -> None:
     transfer_id = digest_of(transfer)
     known = await (await session.relay()).transfer(transfer_id)
     record = dict(_record(known))
-    for chain in ("bizchain", "assetchain"):
+    heights = [known.follower_height, known.decider_height]
+    if known.flow in DECIDED_BY_BOOKS:
+        heights.reverse()
+    for chain, height in zip(("bizchain", "assetchain"), heights, strict=True):
         try:
-            seen = await (await session.ledger(chain)).transfer(transfer_id)
+            seen = await (await session.ledger(chain)).transfer(transfer_id, min_height=height)
         except Refused as refused:
             record[chain] = f"nothing: {refused.reason.name}"
         else:
-            state, height = seen.record.state, seen.final.height
-            record[chain] = f"{state} at height {height}, proven"
+            record[chain] = f"{seen.record.state} at height {seen.final.height}, proven"
     print_record(record, session.output)
 
 

@@ -287,6 +287,19 @@ async def test_a_watch_from_before_the_first_height_is_refused(bank: LedgerClien
     assert refused_by(caught.value).reason is CommonReason.INVALID_ARGUMENT
 
 
+async def test_a_transfer_is_not_shown_as_it_was_before_the_height_asked_for(
+    cluster: ServedCluster, bank: LedgerClient
+) -> None:
+    service = stub(cluster, NODE_IDS[0])
+    reached = (await bank.send(bank.prepare(deposit("acme", 13)))).height
+    request = pb.GetTransferRequest(transfer_id=bytes(32), min_height=reached)
+    refused = await refusal(service.GetTransfer(request))
+    assert refused.reason is TransferReason.TRANSFER_UNKNOWN
+    request.min_height = 1_000_000
+    refused = await refusal(service.GetTransfer(request))
+    assert refused.reason is CommonReason.HEIGHT_NOT_FINAL
+
+
 async def test_every_node_says_where_it_stands(cluster: ServedCluster, bank: LedgerClient) -> None:
     statuses = [await bank.status(node_id) for node_id in NODE_IDS]
     assert [status.node_id for status in statuses] == list(NODE_IDS)
