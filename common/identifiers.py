@@ -8,7 +8,7 @@ reader's business. A check digit says that a number was copied well, not that an
 | LEI | ISO 17442 | ISO 7064 MOD 97-10 over letters as 10 to 35 |
 | USCC | GB 32100-2015, Chinese organisations | MOD 31, weights 3^i |
 | GLN, GTIN, SSCC | GS1 General Specifications, 7.9 | MOD 10, weights 3 and 1 from the right |
-| IBAN | ISO 13616, lengths of the SWIFT registry | ISO 7064 MOD 97-10 |
+| IBAN | ISO 13616, structures of the SWIFT registry | ISO 7064 MOD 97-10 |
 
     is_valid("LEI", "5493001KJTIIGC8Y1R12") is True
 """
@@ -24,16 +24,29 @@ _LEI = re.compile(r"[0-9A-Z]{18}[0-9]{2}\Z")
 _USCC_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC = re.compile(rf"[{_USCC_CHARACTERS}]{{2}}[0-9]{{6}}[{_USCC_CHARACTERS}]{{10}}\Z")
 _DIGITS = re.compile(r"[0-9]+\Z")
-_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}\Z")
-_IBAN_LENGTHS = (
-    " AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 "
-    "DJ27 DK18 DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 "
-    "HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 "
-    "MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 "
-    "RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 "
-    "VA22 VG24 XK20 YE30 "
+_IBAN_STRUCTURES = (
+    "AD8n12c AE19n AL8n16c AT16n AZ4a20c BA16n BE12n BG4a6n8c BH4a14c BI23n BR23n1a1c "
+    "BY4c4n16c CH5n12c CR18n CY8n16c CZ20n DE18n DJ23n DK14n DO4c20n EE16n EG25n ES20n FI14n "
+    "FK2a12n FO14n FR10n11c2n GB4a14n GE2a16n GI4a15c GL14n GR7n16c GT24c HN4a20n HR17n HU24n "
+    "IE4a14n IL19n IQ4a15n IS22n IT1a10n12c JO4a4n18c KW4a22c KZ3n13c LB4n20c LC4a24c LI5n12c "
+    "LT16n LU3n13c LV4a13c LY21n MC10n11c2n MD20c ME18n MK3n10c2n MN16n MR23n MT4a5n18c "
+    "MU4a19n3a NI4a20n NL4a10n NO11n OM3n16c PK4a16c PL24n PS4a21c PT21n QA4a21c RO4a16c "
+    "RS18n RU14n15c SA2n18c SC4a20n3a SD14n SE20n SI15n SK20n SM1a10n12c SO19n ST21n SV4a20n "
+    "TL19n TN20n TR6n16c UA6n19c VA18n VG4a16n XK16n YE4a4n18c "
 )
-"""Country and length, each between spaces."""
+"""Country and what follows the two check digits: n digits, a letters, c either, so many of each."""
+_CHARACTERS_OF = {"n": "[0-9]", "a": "[A-Z]", "c": "[0-9A-Z]"}
+
+
+def _pattern_of(structure: str) -> re.Pattern[str]:
+    parts = re.findall(r"([0-9]+)([nac])", structure)
+    account = "".join(f"{_CHARACTERS_OF[kind]}{{{count}}}" for count, kind in parts)
+    return re.compile(rf"[A-Z]{{2}}[0-9]{{2}}{account}\Z")
+
+
+_IBANS: Mapping[str, re.Pattern[str]] = {
+    structure[:2]: _pattern_of(structure[2:]) for structure in _IBAN_STRUCTURES.split()
+}
 
 
 def is_lei(text: str) -> bool:
@@ -67,10 +80,11 @@ def is_sscc(text: str) -> bool:
 
 
 def is_iban(text: str) -> bool:
-    """Whether this is an international bank account number of a registered country and length."""
+    """Whether this is an international bank account number as its country writes them."""
+    pattern = _IBANS.get(text[:2])
     return (
-        _IBAN.match(text) is not None
-        and f" {text[:2]}{len(text)} " in _IBAN_LENGTHS
+        pattern is not None
+        and pattern.match(text) is not None
         and _modulo_97(text[4:] + text[:4]) == 1
     )
 
