@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from bizchain.contracts.applications.keys import APPLICATION
 from bizchain.contracts.applications.types import AssetApplication
 from bizchain.contracts.incidents.keys import CASE, LOSS, LOSS_WITHDRAWAL
-from bizchain.contracts.incidents.types import TAKEN_BACK, Case, Loss, LossWithdrawal
+from bizchain.contracts.incidents.types import Case, Loss, LossWithdrawal
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD
 from bizchain.contracts.logistics.queries import first_head
 from bizchain.contracts.logistics.types import GoodsEvent, Handover, Head
@@ -25,15 +25,11 @@ from bizchain.v1 import logistics_service_pb2 as logistics_pb
 from bizchain.v1 import operation_pb2 as pb
 from bizchain.v1.incident_service_pb2_grpc import IncidentServiceStub
 from bizchain.v1.logistics_service_pb2_grpc import LogisticsServiceStub
-from common.errors import CommonReason, Refused
 from common.rpc.client import Found
 from common.rpc.typed import CALL_SECONDS, PAGE_ROWS, Row, TypedClient
 from common.rpc.verifier import Outcome
 
 __all__ = ["GoodsClient"]
-
-STANDING_READS_MAX = 5
-"""So often may a loss change while it is read with its withdrawal."""
 
 
 class GoodsClient(TypedClient):
@@ -231,23 +227,6 @@ class GoodsClient(TypedClient):
     async def loss_withdrawal(self, receipt_id: str) -> Found[LossWithdrawal]:
         """Who takes the newest loss back, or did; without a value where nobody does."""
         return await self.ledger.get(LOSS_WITHDRAWAL, LOSS_WITHDRAWAL.key(receipt_id))
-
-    async def loss_as_it_stands(self, receipt_id: str) -> tuple[Found[Loss], Found[LossWithdrawal]]:
-        """The newest loss and its withdrawal as they stood at one height, each proven.
-
-        Two reads are of two heights: a loss that is the same before and after the withdrawal was
-        read, and agrees with it, is that of its height. Raises `Refused`: NOT_FOUND, STALE_ANSWER
-        where it changes all the time.
-        """
-        loss = await self.loss(receipt_id)
-        for _ in range(STANDING_READS_MAX):
-            withdrawal = await self.loss_withdrawal(receipt_id)
-            before, loss = loss, await self.loss(receipt_id)
-            assert loss.value is not None, "a found loss has a value"
-            agree = (withdrawal.value is not None) == (loss.value.state in TAKEN_BACK)
-            if agree and loss.value == before.value:
-                return loss, withdrawal
-        raise Refused(CommonReason.STALE_ANSWER, f"the loss of {receipt_id} changes: ask again")
 
     async def propose_delivery(
         self, receipt_id: str, deadline_unix_ms: int, evidence_hash: bytes

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from assetchain.contracts.exits.types import BurnLeg
 from assetchain.contracts.holdings.types import TitleLeg
@@ -70,11 +70,19 @@ __all__ = [
     "agree_on_trade",
     "consent",
     "decline",
+    "in_turn",
     "package_of",
 ]
 
+T = TypeVar("T")
+
 DECIDED_BY_BOOKS = frozenset({"X6"})
 """Flows in which the asset chain follows. In all others it decides, and the books follow."""
+
+
+def in_turn(flow: str, first: T, second: T) -> tuple[T, T]:
+    """The books' and the asset chain's in the order of follower and decider; and the way back."""
+    return (second, first) if flow in DECIDED_BY_BOOKS else (first, second)
 
 
 class Pair(NamedTuple):
@@ -400,9 +408,8 @@ def _agree_of(
     mode: str,
 ) -> Agreement:
     """Which chain follows and which one decides, the flow says."""
-    books_decide = flow in DECIDED_BY_BOOKS
-    first, second = (asset, business) if books_decide else (business, asset)
-    chains = (pair.asset, pair.business) if books_decide else (pair.business, pair.asset)
+    first, second = in_turn(flow, business, asset)
+    chains = in_turn(flow, pair.business, pair.asset)
     follower = Leg(encode(first[0]), random_bytes(SALT_BYTES), first[1])
     decider = Leg(encode(second[0]), random_bytes(SALT_BYTES), second[1])
     secret = random_bytes(SECRET_BYTES)

@@ -206,15 +206,8 @@ class LedgerService(LedgerServiceServicer):
 
     async def GetState(self, request: pb.GetStateRequest, context: Context) -> pb.GetStateResponse:
         """The value of a state key, or its absence, with proof."""
-        await self._wait_for(request.min_height)  # `entry` says how far this node is
+        await self._wait_for(request.min_height)
         return pb.GetStateResponse(evidence=self._reads.entry(request.key, request.min_height))
-
-    async def _wait_for(self, height: int) -> None:
-        """Until a height is final here, or a moment has passed: this node may be just behind."""
-        if height > self._ledger.final_height:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(READ_WAIT_SECONDS):
-                    await self._finals.until_certified(height)
 
     async def WatchBlocks(
         self, request: pb.WatchBlocksRequest, context: Context
@@ -246,9 +239,7 @@ class LedgerService(LedgerServiceServicer):
     ) -> pb.GetTransferResponse:
         """The latest record of a transfer, proven."""
         await self._wait_for(request.min_height)
-        if request.min_height > (height := self._ledger.final_height):
-            message = f"height {request.min_height} is not final here, {height} is"
-            raise Refused(CommonReason.HEIGHT_NOT_FINAL, message, height=height)
+        self._reads.height(request.min_height)
         return await self._views.transfer(request.transfer_id)
 
     async def ListOpenTransfers(
@@ -266,6 +257,15 @@ class LedgerService(LedgerServiceServicer):
     async def GetPeer(self, request: pb.GetPeerRequest, context: Context) -> pb.GetPeerResponse:
         """What the light client knows of the other chain."""
         return self._views.peer()
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    async def _wait_for(self, height: int) -> None:
+        """Until a height is final here, or a moment has passed: reads say how far this node is."""
+        if height > self._ledger.final_height:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(READ_WAIT_SECONDS):
+                    await self._finals.until_certified(height)
 
 
 def _seconds(context: Context) -> float | None:

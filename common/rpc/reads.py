@@ -92,13 +92,21 @@ class LedgerReads:
         self._access = access or Access(ledger)
         self._token_key = secrets.token_bytes(KEY_BYTES)
 
+    def height(self, min_height: int) -> int:
+        """The newest final height, where it is new enough to answer from. Else HEIGHT_NOT_FINAL."""
+        height = self._ledger.final_height
+        if height < max(min_height, 1):
+            message = f"height {max(min_height, 1)} is not final here, {height} is"
+            raise Refused(CommonReason.HEIGHT_NOT_FINAL, message, height=height)
+        return height
+
     def entry(self, key: bytes, min_height: int) -> Evidence:
         """The evidence of a full state key at the newest final height: present, or absent.
 
         Raises `Refused`: HEIGHT_NOT_FINAL below `min_height`, INVALID_ARGUMENT for a key of no
         provable table, PERMISSION_DENIED for a row that the caller may not see.
         """
-        height = self._height(min_height)
+        height = self.height(min_height)
         entry = self._entry(height, key)
         sight = self._access.sight()
         if sight is not None and not sight.sees_row(key, entry.value if entry.present else None):
@@ -192,14 +200,6 @@ class LedgerReads:
             message = "this is no page token of this node; begin again without one"
             raise Refused(CommonReason.PAGE_TOKEN_INVALID, message) from None
 
-    def _height(self, min_height: int) -> int:
-        """The newest final height, where it is new enough to answer from."""
-        height = self._ledger.final_height
-        if height < max(min_height, 1):
-            message = f"height {max(min_height, 1)} is not final here, {height} is"
-            raise Refused(CommonReason.HEIGHT_NOT_FINAL, message, height=height)
-        return height
-
     def _entry(self, height: int, key: bytes) -> StateEntry:
         try:
             value, proof = self._ledger.prove_state(height, key)
@@ -216,12 +216,12 @@ class LedgerReads:
     def _cursor(self, prefix: bytes, page_token: str, at_height: int) -> Cursor:
         query = sha256(prefix)[:QUERY_BYTES]
         if not page_token:
-            newest = self._height(at_height)
+            newest = self.height(at_height)
             return Cursor(query, at_height if at_height > 0 else newest, b"")
         cursor = self._read_token(page_token)
         if cursor.query != query or not cursor.after.startswith(prefix):
             raise Refused(CommonReason.PAGE_TOKEN_INVALID, "the token is of another query")
-        self._height(cursor.height)
+        self.height(cursor.height)
         try:
             self._ledger.value_at(cursor.height, cursor.after)
         except Refused:

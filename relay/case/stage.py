@@ -38,6 +38,7 @@ from relay.agreement import (
     agree_on_trade,
     consent,
     decline,
+    in_turn,
     package_of,
 )
 from relay.case.account import Account, Entry
@@ -398,8 +399,7 @@ class Stage:
             raise PlayFailed(f"{told}: ended with {ended.outcome or 'nothing'}, not {outcome}")
         await self._proven(agreement.terms, ended)
         took = self.ports.now_unix_ms() - began
-        chains = (BUSINESS, ASSET)
-        follower, decider = chains[::-1] if self._books_decide(agreement.terms) else chains
+        follower, decider = in_turn(agreement.terms.flow, BUSINESS, ASSET)
         decided = Entry(
             who, f"{told}: {outcome}", decider, ended.decider_height, final=True, elapsed_ms=took
         )
@@ -419,19 +419,15 @@ class Stage:
 
     async def _proven(self, terms: Terms, ended: relay_pb.Transfer) -> None:
         """What the relay says of an end is what both chains prove."""
-        said = [
+        said = in_turn(
+            terms.flow,
             (ended.follower_state, ended.follower_height),
             (ended.decider_state, ended.decider_height),
-        ]
-        if self._books_decide(terms):
-            said.reverse()
+        )
         for client, (state, height) in zip((self.books, self.assets), said, strict=True):
             seen = await client.ledger.transfer(ended.transfer_id, min_height=height)
             if seen.record.state != state:
                 raise PlayFailed(f"the relay says {state}, the chain proves {seen.record.state}")
-
-    def _books_decide(self, terms: Terms) -> bool:
-        return terms.decider_chain == self.pair.business
 
     async def _height_of_party(self, party_id: str) -> int | None:
         try:

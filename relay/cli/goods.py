@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bizchain.client import BusinessClient
-from bizchain.contracts.incidents.types import Case
+from bizchain.contracts.incidents.types import TAKEN_BACK, Case
 from relay.cli.command import network_command, noun
 from relay.cli.output import Record, clock_of, print_record, print_records
 from relay.cli.session import Session
@@ -207,11 +207,8 @@ async def approve_loss_withdrawal(
 
     Where not the warehouse takes it back: as a regulator too.
     """
-    base, _ = quantity_of(quantity, unit)
-    books = await session.signing_books()
-    outcome = await books.approve_loss_withdrawal(
-        receipt, base, digest_of(report), digest_of(evidence)
-    )
+    judged = _loss_judged(quantity, unit, report, evidence)
+    outcome = await (await session.signing_books()).approve_loss_withdrawal(receipt, *judged)
     session.show_outcome(BUSINESS, f"the withdrawal of {receipt}'s loss is approved", outcome)
 
 
@@ -224,18 +221,21 @@ async def reject_loss_withdrawal(
     evidence: Evidence,
 ) -> None:
     """Reject that this loss is taken back, as one who would have to approve: it stays reported."""
-    base, _ = quantity_of(quantity, unit)
-    books = await session.signing_books()
-    outcome = await books.reject_loss_withdrawal(
-        receipt, base, digest_of(report), digest_of(evidence)
-    )
+    judged = _loss_judged(quantity, unit, report, evidence)
+    outcome = await (await session.signing_books()).reject_loss_withdrawal(receipt, *judged)
     session.show_outcome(BUSINESS, f"the loss of {receipt} stays reported", outcome)
+
+
+def _loss_judged(quantity: str, unit: str, report: str, evidence: str) -> tuple[int, bytes, bytes]:
+    """Base units, hash of the report, and of what says that nothing is lost."""
+    base, _ = quantity_of(quantity, unit)
+    return base, digest_of(report), digest_of(evidence)
 
 
 async def show_loss(session: Session, receipt: ReceiptId) -> None:
     """Show the newest loss of a receipt's goods, and all confirmed ones together, proven."""
     books = await session.books()
-    found, taken_back = await books.loss_as_it_stands(receipt)
+    found = await books.loss(receipt)
     assert found.value is not None, "a found loss has a value"
     value, unit = found.value, await _unit_of(books, receipt)
     record = {
@@ -248,12 +248,14 @@ async def show_loss(session: Session, receipt: ReceiptId) -> None:
         "lost_altogether": units(value.impaired, unit),
         "height": found.block.height,
     }
-    withdrawal = taken_back.value
-    if withdrawal is not None:
+    taken_back = await books.loss_withdrawal(receipt) if value.state in TAKEN_BACK else None
+    if taken_back is not None and taken_back.value is not None:
+        withdrawal = taken_back.value
         record |= {
             "withdrawn_by": withdrawal.withdrawn_by,
             "withdrawal_hash": withdrawal.evidence_hash,
             "withdrawal_approved_by": [one.party for one in withdrawal.approvals],
+            "withdrawal_height": taken_back.block.height,
         }
     print_record(record, session.output)
 

@@ -18,7 +18,6 @@ from common.errors import CommonReason, Kind, Refused
 from common.ledger.lineage import Part
 from common.transfer.terms import SECRET_BYTES, Mode, read_terms
 from relay.agreement import (
-    DECIDED_BY_BOOKS,
     Agreement,
     Exit,
     Issue,
@@ -33,6 +32,7 @@ from relay.agreement import (
     agree_on_trade,
     consent,
     decline,
+    in_turn,
     package_of,
 )
 from relay.cli.command import network_command, noun
@@ -303,9 +303,7 @@ async def show(session: Session, transfer: TransferId) -> None:
     transfer_id = digest_of(transfer)
     known = await (await session.relay()).transfer(transfer_id)
     record = dict(_record(known))
-    heights = [known.follower_height, known.decider_height]
-    if known.flow in DECIDED_BY_BOOKS:
-        heights.reverse()
+    heights = in_turn(known.flow, known.follower_height, known.decider_height)
     for chain, height in zip(("bizchain", "assetchain"), heights, strict=True):
         try:
             seen = await (await session.ledger(chain)).transfer(transfer_id, min_height=height)

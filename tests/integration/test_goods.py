@@ -228,6 +228,7 @@ async def test_goods_change_hands_and_are_lost(books: BusinessClient, terminal: 
     shown = await terminal(goods.show_handover, receipt)
     assert (shown["number"], shown["state"], shown["receiver"]) == (2, "ACCEPTED", "haulier")
     await terminal(goods.report_loss, receipt, "4", "TNE", PAPER)
+    assert "withdrawn_by" not in await terminal(goods.show_loss, receipt)
     await terminal(goods.withdraw_loss, receipt, PAPER)
     judged = (receipt, "4", "TNE", PAPER, PAPER)
     await terminal(goods.reject_loss_withdrawal, *judged, by="operator")

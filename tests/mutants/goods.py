@@ -153,8 +153,8 @@ MUTANTS = {
     "count_what_is_delivered": Mutant(RECEIPTS, "    count_offspring(context, receipt, -1)\n", ""),
     "count_who_had_it_made": Mutant(
         EXITS,
-        "    count_offspring(context, receipt, -1)\n    count_offspring(context, released, 1)\n",
-        "",
+        "if released.owner != receipt.owner:",
+        "if False:",
     ),
     "count_the_nearest_alone": Mutant(
         LINEAGE,

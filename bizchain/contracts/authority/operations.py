@@ -154,8 +154,8 @@ def _details(context: Context, operation: pb.ProposePartyChange) -> Details:
 def check_approve_party_change(context: Context, operation: pb.ApprovePartyChange) -> Outcome:
     """An application is taken up; a proposal comes into force, or begins to wait."""
     context.require_role("administrator", "regulator")
-    role = change_approver(context.state, _known(context, operation.change_id))
-    change = _decided_by_another_firm(context, operation.change_id, role)
+    change = _known(context, operation.change_id)
+    _check_decides(context, change, change_approver(context.state, change))
     signer = signer_of(context)
     if change.state == ChangeState.APPLIED:
         endorsed = _moved(change, Step.ENDORSE, By.ADMINISTRATOR)
@@ -180,7 +180,9 @@ def check_approve_party_change(context: Context, operation: pb.ApprovePartyChang
 
 def check_complete_party_change(context: Context, operation: pb.CompletePartyChange) -> Outcome:
     """A change whose waiting time is over, and to which nobody objected, comes into force."""
-    change = _decided_by_another_firm(context, operation.change_id)
+    context.require_role("administrator")
+    change = _known(context, operation.change_id)
+    _check_decides(context, change)
     completed = _moved(change, Step.COMPLETE, By.ADMINISTRATOR)
     if not expired(context.time_unix_ms, change.due_unix_ms):
         raise Refused(BusinessReason.CHANGE_NOT_DUE, f"it waits until {change.due_unix_ms}")
@@ -194,7 +196,7 @@ def check_reject_party_change(context: Context, operation: pb.RejectPartyChange)
     if own:
         step, by = Step.WITHDRAW, By.PARTY
     else:
-        change = _decided_by_another_firm(context, operation.change_id)
+        _check_decides(context, change)
         step, by = Step.REJECT, By.ADMINISTRATOR
     return Outcome(_ended(context, _moved(change, step, by), operation.ground))
 
@@ -278,14 +280,11 @@ def _stand(context: Context, change: PartyChange, kind: str, is_open: bool) -> N
         context.state.delete(STANDING, key)
 
 
-def _decided_by_another_firm(
-    context: Context, change_id: str, role: str = "administrator"
-) -> PartyChange:
+def _check_decides(context: Context, change: PartyChange, role: str = "administrator") -> None:
+    """Refuse whoever has not this role, or is of the firm that it is about."""
     context.require_role(role)
-    change = _known(context, change_id)
     if context.sender in {change.party_id, change.details.reader}:
         raise Refused(BusinessReason.OWN_FIRM, "nobody decides about their own firm")
-    return change
 
 
 def _moved(change: PartyChange, step: Step, by: By) -> PartyChange:

@@ -42,7 +42,11 @@ def may_read(state: Reader, reader: str, party_id: str, time_unix_ms: int) -> bo
 
 
 def change_approver(state: Reader, change: PartyChange) -> str:
-    """The role that approves a change: a regulator's where a firm that is none becomes one."""
+    """The role that approves a change: a regulator's where a firm that never was one becomes one.
+
+    An office may lengthen the time of one, also of one whose time is over: else nobody could renew
+    the last. What was revoked is as if it had never been.
+    """
     if change.kind != "grant_role" or change.state != ChangeState.PROPOSED:
         return "administrator"
     party = party_of(state, change.party_id)

@@ -180,8 +180,9 @@ def settle_leg(context: Context, transfer_id: bytes, leg: ExitLeg) -> None:
     released = replace(receipt, state=state.value, owner=leg.holder)
     context.state.put(RECEIPT, RECEIPT.key(leg.receipt_id), released)
     context.emit("receipt", leg.receipt_id, released)
-    count_offspring(context, receipt, -1)
-    count_offspring(context, released, 1)
+    if released.owner != receipt.owner:
+        count_offspring(context, receipt, -1)
+        count_offspring(context, released, 1)
     _keep_request(context, _moved(request, "use"))
 
 
