@@ -31,11 +31,16 @@ class Ballots:
         self._ticks = 0
 
     def cast(self, votes: Sequence[SignedVote], leader_id: str | None) -> None:
-        """Vote: the leader alone is told at once, since it makes the certificate."""
+        """Vote: the leader alone is told at once, since it makes the certificate.
+
+        A vote for what is certified already is shown with the newest ones, and no sooner.
+        """
         if leader_id is None:
             self._tell_all(votes)
             return
         self._newest = votes[-1]
+        if self._finality.is_certified(self._newest.vote.height):
+            return
         self._told_leader += votes
         if leader_id in self._mailbox.peers:
             for vote in votes:

@@ -300,6 +300,7 @@ class Node:
             election_ticks_min=settings.election_ticks_min,
             election_ticks_max=settings.election_ticks_max,
             heartbeat_ticks=settings.heartbeat_ticks,
+            commit_news_max=max(1, self._genesis.node_set.quorum - 1),
             inflight_entries_max=INFLIGHT_ENTRIES_MAX,
             committed_entries_max=COMMITTED_ENTRIES_MAX,
         )
@@ -443,9 +444,13 @@ class Node:
             self._ports.on_final(height)
 
     def _tell_certified(self, made: Sequence[Certificate]) -> None:
-        """Tell the followers, after the answers to those who wait here have gone their way."""
+        """Tell the followers, after the answers to those who wait here have gone their way.
+
+        Who was not needed for the certificate hears of the commit with it.
+        """
         for certificate in made:
             self._mailbox.say_all(CertificateNotice(certificate))
+        self.raft.announce_commit()
 
     # --- leading ---------------------------------------------------------------------------------
 

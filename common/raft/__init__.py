@@ -127,7 +127,9 @@ whole terms.
 
 *Commit.* An entry is committed when a majority has it on disk and it is of the leader's own term;
 all before it are then committed too. A new leader therefore begins with an empty block, made by
-`noop`. Nothing else is ever put into the log by Raft.
+`noop`. Nothing else is ever put into the log by Raft. The first `commit_news_max` followers to have
+an entry on disk are told of its commit at once, the others with what they are sent next, or when
+the driver calls `announce_commit`.
 
 *Reads.* Every Append has a round, a number never used twice in a term. A read takes the commit
 index and is answered when a quorum has answered a later round: then no other leader can have

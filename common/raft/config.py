@@ -30,6 +30,10 @@ class RaftConfig:
     election_ticks_max: int = 20
     heartbeat_ticks: int = 1
 
+    commit_news_max: int = VOTERS_MAX
+    """How many followers hear of a commit at once: the first to have the entry on disk. The others
+    hear of it by whatever they are sent next, or when the driver says `announce_commit`."""
+
     inflight_entries_max: int = 64
     """The most entries on the way to one follower: sent, and not yet known to be on its disk."""
     append_bytes_max: int = 1 << 20
@@ -55,6 +59,7 @@ class RaftConfig:
         if self.applied_index < 0:
             raise ValueError("applied_index must not be negative")
         limits = (
+            self.commit_news_max,
             self.inflight_entries_max,
             self.append_bytes_max,
             self.entry_bytes_max,

@@ -50,6 +50,7 @@ class Raft:
         "_noop",
         "_number",
         "_outbox",
+        "_quiet",
         "_random_ticks",
         "_reads",
         "_reported",
@@ -91,6 +92,7 @@ class Raft:
         self._tally = Tally(config.quorum)
         self._number = 0
         self._outbox = Outbox()
+        self._quiet = False
         self._reads: list[ReadState | ReadFailed] = []
         self._reported = RoleChange(self._role, self._term, self._leader_id)
         self._restart_timeout()
@@ -167,6 +169,7 @@ class Raft:
             raise Busy(uncommitted)
         if len(data) > self._config.entry_bytes_max:
             raise TooLarge(len(data), self._config.entry_bytes_max)
+        self._quiet = False
         return self._term, self._append_own(data)
 
     def read_index(self, token: int) -> None:
@@ -175,6 +178,7 @@ class Raft:
         The answer comes once, in `Ready.reads`: `ReadState(token, index)`, or `ReadFailed(token)`
         where this node does not lead or leads no more. Tokens are the driver's.
         """
+        self._quiet = False
         failed = self._leadership.read(token) if self._leadership else ReadFailed(token)
         if failed is not None:
             self._reads.append(failed)
@@ -190,7 +194,14 @@ class Raft:
         if target not in self._config.voters:
             raise ValueError(f"{target!r} is not one of the voters {self._config.voters}")
         if target != self._config.node_id:
+            self._quiet = False
             self._leadership.transfer(target)
+
+    def announce_commit(self) -> None:
+        """Where this node leads: tell every follower how far the log is committed, in `ready`."""
+        if self._leadership is not None:
+            self._quiet = False
+            self._leadership.announce()
 
     def forbid_truncation(self, index: int) -> None:
         """The entries up to `index` are signed or certified and stay for ever, whoever leads.
@@ -204,6 +215,7 @@ class Raft:
 
     def tick(self) -> None:
         """One unit of time has passed."""
+        self._quiet = False
         if self._leadership is not None:
             self._leadership.tick()
             if not self._leadership.hears_quorum():
@@ -220,6 +232,7 @@ class Raft:
         has broken its promises (two leaders in a term, a final entry replaced).
         """
         check_message(message, self._config)
+        self._quiet = False
         if isinstance(message, PreVote):
             self._on_pre_vote(message)
         elif isinstance(message, PreVoteReply):
@@ -238,6 +251,7 @@ class Raft:
         """
         if not self._durability.complete(receipt):
             return
+        self._quiet = False
         self._log.trim(self._durability.durable_index)
         if self._role is Role.CANDIDATE and self._durability.durable_state == self._hard_state():
             self._count_vote(self._config.node_id)
@@ -245,11 +259,14 @@ class Raft:
 
     def ready(self) -> Ready | None:
         """All there is to do now, each thing once; None where there is nothing."""
+        if self._quiet:
+            return None
         if self._leadership is not None:
             self._reads += self._leadership.answered_reads()
             for message in self._leadership.messages():
                 self._outbox.send(message)
         committed = self._hand_out()
+        self._quiet = not committed  # else more may be committed than is handed out at once
         hard_state, first_index = self._durability.unrequested(self._hard_state())
         must_write = hard_state is not None or first_index <= self._log.last_index
         if not must_write and self._durability.idle:
@@ -260,8 +277,7 @@ class Raft:
             return None
         self._number += 1
         messages, messages_after_persist = self._outbox.take()
-        reads = tuple(self._reads)
-        self._reads.clear()
+        reads, self._reads = tuple(self._reads), []
         return Ready(
             number=self._number,
             hard_state=hard_state,
@@ -425,18 +441,17 @@ class Raft:
         granted = (free or self._vote == message.sender) and not self._log.newer_than(
             message.last_term, message.last_index
         )
-        reply = VoteReply(
-            sender=self._config.node_id,
-            receiver=message.sender,
-            term=self._term,
-            granted=granted,
-        )
         if granted:
             self._vote = message.sender
             self._elapsed_ticks = 0
-            self._outbox.send_after_writes(reply)
+            self._outbox.send_after_writes(self._vote_reply(message.sender, granted=True))
         else:
-            self._send_in_term(reply)
+            self._send_in_term(self._vote_reply(message.sender, granted=False))
+
+    def _vote_reply(self, receiver: str, *, granted: bool) -> VoteReply:
+        return VoteReply(
+            sender=self._config.node_id, receiver=receiver, term=self._term, granted=granted
+        )
 
     def _on_append(self, message: Append) -> None:
         if self._leadership is not None or self._leader_id not in {None, message.sender}:
@@ -460,14 +475,7 @@ class Raft:
     def _answer_stale(self, message: Message) -> None:
         """Tell a sender that lives in an older term what the term is; replies need no answer."""
         if isinstance(message, Vote):
-            self._send_in_term(
-                VoteReply(
-                    sender=self._config.node_id,
-                    receiver=message.sender,
-                    term=self._term,
-                    granted=False,
-                )
-            )
+            self._send_in_term(self._vote_reply(message.sender, granted=False))
         elif isinstance(message, Append):
             self._send_in_term(refuse_stale(message, self._term, self._log.last_index))
 

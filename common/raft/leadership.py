@@ -20,9 +20,9 @@ class Leadership:
     """Replication, commits, reads and the handing over of one term."""
 
     __slots__ = (
+        "_announcing",
         "_config",
         "_first_own_index",
-        "_heartbeat_elapsed",
         "_log",
         "_reads",
         "_round",
@@ -35,10 +35,10 @@ class Leadership:
 
     def __init__(self, config: RaftConfig, log: RaftLog, term: int) -> None:
         """`log` does not have the leader's first entry yet: it comes next."""
+        self._announcing = False
         self._config = config
         self._log = log
         self._first_own_index = log.last_index + 1
-        self._heartbeat_elapsed = 0
         self._reads = Reads()
         self._round = 0
         self._timeout_now_sent = False
@@ -51,13 +51,9 @@ class Leadership:
 
     def tick(self) -> None:
         """Time passes: peers fall silent, heartbeats come due, a handing over runs out."""
-        self._heartbeat_elapsed += 1
-        heartbeat_due = self._heartbeat_elapsed >= self._config.heartbeat_ticks
         for peer in self.peers.values():
             peer.silent_ticks += 1
-            peer.heartbeat_due = peer.heartbeat_due or heartbeat_due
-        if heartbeat_due:
-            self._heartbeat_elapsed = 0
+            peer.told_ticks += 1
         if self.transfer_target is not None:
             self._transfer_ticks -= 1
             if self._transfer_ticks <= 0:
@@ -99,25 +95,39 @@ class Leadership:
     def messages(self) -> list[Message]:
         """Everything due now, to all followers; what it returns counts as sent."""
         due: list[Message] = []
+        hearers = self._hearers()
         for peer in self.peers.values():
-            due += self._appends(peer)
-            peer.heartbeat_due = False
+            due += self._appends(peer, hears_commit=peer in hearers)
             if self._may_time_out(peer):
                 self._timeout_now_sent = True
                 due.append(TimeoutNow(self._config.node_id, peer.node_id, self.term))
+        self._announcing = False
         return due
 
-    def _appends(self, peer: Peer) -> list[Append]:
+    def announce(self) -> None:
+        """Have the next messages tell every follower how far the log is committed."""
+        self._announcing = True
+
+    def _hearers(self) -> Sequence[Peer]:
+        """Who is told of a commit by a message of its own: those who were, then the quickest."""
+        peers = list(self.peers.values())
+        if self._announcing or self._config.commit_news_max >= len(peers):
+            return peers
+        committed = self._log.committed
+        peers.sort(key=lambda peer: (peer.commit_sent < committed, -peer.match))
+        return peers[: self._config.commit_news_max]
+
+    def _appends(self, peer: Peer, *, hears_commit: bool) -> list[Append]:
         due: list[Append] = []
         if peer.mode is Mode.PROBE:
-            if not peer.awaiting or peer.heartbeat_due:
+            if not peer.awaiting or self._is_heartbeat_due(peer):
                 peer.awaiting = True
                 due.append(self._append(peer, self._window(peer)))
         else:
             while entries := self._window(peer):
                 due.append(self._append(peer, entries))
                 peer.next = entries[-1].index + 1
-        if not due and self._is_owed_empty(peer):
+        if not due and (self._is_owed_empty(peer) or (hears_commit and self._has_news(peer))):
             due.append(self._append(peer, ()))
         return due
 
@@ -137,16 +147,23 @@ class Leadership:
         return peer.next <= self._log.first_index and self._log.first_index > 1
 
     def _is_owed_empty(self, peer: Peer) -> bool:
-        """Whether there is news without entries: a heartbeat, a read to confirm, a new commit."""
-        if peer.heartbeat_due or peer.round_sent < self._reads.round_needed:
-            return True
+        """Whether a message is due that needs no entries: a heartbeat, or a read to confirm."""
+        return self._is_heartbeat_due(peer) or peer.round_sent < self._reads.round_needed
+
+    def _has_news(self, peer: Peer) -> bool:
+        """Whether entries are committed that the follower was sent, and it was not told so."""
         news = min(self._log.committed, peer.next - 1)
         return peer.mode is Mode.REPLICATE and news > peer.commit_sent
+
+    def _is_heartbeat_due(self, peer: Peer) -> bool:
+        """Whether a peer was sent nothing for so long that it might take the leader for dead."""
+        return peer.told_ticks >= self._config.heartbeat_ticks
 
     def _append(self, peer: Peer, entries: Sequence[Entry]) -> Append:
         prev_index = self._log.first_index if self._is_stranded(peer) else peer.next - 1
         self._round += 1
         peer.round_sent = self._round
+        peer.told_ticks = 0
         peer.commit_sent = min(self._log.committed, prev_index + len(entries))
         return Append(
             sender=self._config.node_id,

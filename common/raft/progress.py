@@ -49,7 +49,6 @@ class Peer:
     __slots__ = (
         "awaiting",
         "commit_sent",
-        "heartbeat_due",
         "last_index",
         "match",
         "mode",
@@ -59,6 +58,7 @@ class Peer:
         "round_acked",
         "round_sent",
         "silent_ticks",
+        "told_ticks",
     )
 
     def __init__(self, node_id: str, next_index: int) -> None:
@@ -70,7 +70,6 @@ class Peer:
         """The first entry to send."""
         self.awaiting = False
         """A probe is on the way."""
-        self.heartbeat_due = True
         self.commit_sent = 0
         self.round_sent = 0
         self.round_acked = 0
@@ -78,6 +77,9 @@ class Peer:
         """Refusals of rounds before this one are news of a time before the last step back."""
         self.last_index = 0
         self.silent_ticks = 0
+        """How long it has said nothing."""
+        self.told_ticks = 0
+        """How long it was told nothing."""
 
     def heard(self, reply: AppendReply) -> None:
         """A reply to a newer round than before proves that the follower still follows."""

@@ -154,10 +154,12 @@ class Solo:
             if not appends:
                 return
             for peer, append in appends:
-                end = append.prev_index + len(append.entries)
-                self.receive(
-                    peer, AppendReply(peer, ME, append.term, append.round, True, end, 0, 0, end)
-                )
+                self.accept(peer, append)
+
+    def accept(self, peer: str, append: Append) -> None:
+        """A peer has all of an Append on its disk."""
+        end = append.prev_index + len(append.entries)
+        self.receive(peer, AppendReply(peer, ME, append.term, append.round, True, end, 0, 0, end))
 
     def lead(self, *, final: bool = True) -> None:
         """Elected, with the first block committed (and final)."""
@@ -166,6 +168,7 @@ class Solo:
         self.acknowledge()
         if final:
             self.vote_for_all()
+            self.acknowledge()  # who was not needed hears of the commit with the certificate
 
     def vote_of(self, peer: str, height: int, header_hash: bytes | None = None) -> SignedVote:
         """A peer's vote for the node's own header, or for another hash."""

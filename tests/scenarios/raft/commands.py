@@ -125,6 +125,10 @@ class Stage:
         self._cluster[name].transfer_leadership(target)
         self._cluster.drain(name)
 
+    def do_announce(self, name: str) -> None:
+        """announce NODE: the driver wants all followers to know how far the log is committed."""
+        self._cluster[name].announce_commit()
+
     def do_forbid_truncation(self, name: str, index: str) -> None:
         self._cluster.nodes[name].forbidden = int(index)
         self._cluster[name].forbid_truncation(int(index))

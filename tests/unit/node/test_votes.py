@@ -12,11 +12,12 @@ from common.node.frames import (
     CertificateRequest,
     SignedVote,
 )
-from common.raft.messages import VoteReply
+from common.raft.messages import Append, VoteReply
 from tests.kit import tally
 from tests.kit.solo_node import ME, PEERS, Solo
 
 LEADER, *OTHERS = PEERS
+SLOW, *QUICK = PEERS
 BLOCK = Block(tally.START_UNIX_MS + 1, ())
 
 
@@ -115,6 +116,33 @@ def test_a_leader_sends_the_certificate_to_all_as_soon_as_it_is_made() -> None:
     header = ledger.header_at(1)
     for _, notice in notices:
         check_certificate(header, notice.certificate, solo.chain_id, ledger.node_set, verify)
+
+
+def test_who_was_not_needed_for_the_certificate_hears_of_the_commit_with_it() -> None:
+    solo = Solo()
+    solo.lead()
+    solo.take(CertificateNotice)
+    solo.submit(solo.transaction(1))
+    entries = dict(solo.take(Append))
+    for peer in (*QUICK, SLOW):
+        solo.accept(peer, entries[peer])
+    assert [(to, append.commit) for to, append in solo.take(Append)] == [(to, 2) for to in QUICK]
+    solo.vote_for_all(QUICK)
+    assert [to for to, _ in solo.take(CertificateNotice)] == list(PEERS)
+    assert [(to, append.commit) for to, append in solo.take(Append)] == [(SLOW, 2)]
+
+
+def test_a_vote_for_what_is_certified_is_shown_with_the_newest_and_no_sooner() -> None:
+    solo = Solo()
+    solo.node.start()
+    solo.append(BLOCK)
+    solo.receive(LEADER, CertificateNotice(certificate()))
+    solo.append(commit=1, round_number=2)
+    assert solo.final == [1]
+    solo.ticks(SHOW_TICKS - 1)
+    assert solo.take(SignedVote) == []
+    solo.ticks(1)
+    assert [to for to, _ in solo.take(SignedVote)] == list(PEERS)
 
 
 def test_a_follower_that_makes_a_certificate_keeps_it_to_itself() -> None:
