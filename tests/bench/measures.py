@@ -39,10 +39,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Runs of one setting. A number of a cell is the median of its runs."""
+    """Runs of one setting. A number of a cell is the median of its runs.
+
+    `observed` are runs whose client watched more than the calls' ends. The watching costs CPU that
+    belongs to nobody's transactions, so only the latencies to further moments are taken from them.
+    """
 
     name: str
     runs: Sequence[Run]
+    observed: Sequence[Run] = ()
 
     @property
     def rate(self) -> float:
@@ -64,7 +69,8 @@ class Cell:
 
     def further_p50_ms(self, name: str) -> float:
         """The middle latency to another moment."""
-        return self._middle(lambda run: percentile(run.further_ms.get(name, ()), 50))
+        found = [percentile(run.further_ms.get(name, ()), 50) for run in self.observed]
+        return median(found) if found else 0.0
 
     @property
     def other_cores(self) -> float:
@@ -89,7 +95,7 @@ class Cell:
             "cpu_us": {group: round(self.cpu_us(group), 1) for group in self.groups},
             "further_p50_ms": {
                 name: round(self.further_p50_ms(name), 3)
-                for name in sorted({name for run in self.runs for name in run.further_ms})
+                for name in sorted({name for run in self.observed for name in run.further_ms})
             },
             "other_cores": round(self.other_cores, 2),
             "runs": len(self.runs),

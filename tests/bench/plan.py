@@ -39,7 +39,7 @@ class Plan:
 QUICK = Plan(
     runs=3,
     window=Window(warm_up=1.0, measured=3.0),
-    batch_window=Window(warm_up=2.0, measured=7.0),
+    batch_window=Window(warm_up=2.0, measured=6.0),
     transfer_window=Window(warm_up=2.0, measured=6.0),
     ledger_blocks=40,
     growth_load=Load(32, 60),

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.bench import etcd, postgresql
@@ -49,23 +50,21 @@ async def run_transfers(plan: Plan, results: Results, tell: Tell) -> None:
         data = prepare(folder, population, BOTH_CHAINS)
         async with deployed(data, BOTH_CHAINS) as deployment:
             groups = await deployment.groups()
+
+            async def cell(name: str, in_flight: int, flow: Flow = Flow.TRADE) -> Cell:
+                async def run(*, decisions: bool = False) -> Run:
+                    return await measure_transfers(
+                        data, population, in_flight, plan.transfer_window, groups, flow,
+                        decisions=decisions,
+                    )  # fmt: skip
+
+                observe = partial(run, decisions=True) if flow is Flow.TRADE else None
+                return await _cell(plan, "transfers", name, run, tell, observe)
+
             for in_flight in plan.transfers_in_flight:
-
-                async def run(in_flight: int = in_flight) -> Run:
-                    return await measure_transfers(
-                        data, population, in_flight, plan.transfer_window, groups
-                    )
-
-                results.transfers.append(await _cell(plan, "transfers", str(in_flight), run, tell))
+                results.transfers.append(await cell(str(in_flight), in_flight))
             for flow in (Flow.ISSUE, Flow.EXIT):
-
-                async def carry(flow: Flow = flow) -> Run:
-                    return await measure_transfers(
-                        data, population, in_flight, plan.transfer_window, groups, flow
-                    )
-
-                name = f"{flow}, {in_flight}"
-                results.flows.append(await _cell(plan, "transfers", name, carry, tell))
+                results.flows.append(await cell(f"{flow}, {in_flight}", in_flight, flow))
             results.transfer_memory_mb = _memory(deployment, BOTH_CHAINS)
 
 
@@ -140,9 +139,16 @@ async def _payments_cell(
 
 
 async def _cell(
-    plan: Plan, section: str, name: str, run: Callable[[], Awaitable[Run]], tell: Tell
+    plan: Plan,
+    section: str,
+    name: str,
+    run: Callable[[], Awaitable[Run]],
+    tell: Tell,
+    observe: Callable[[], Awaitable[Run]] | None = None,
 ) -> Cell:
-    cell = Cell(name, [await run() for _ in range(plan.runs)])
+    """Runs of one setting, and one more that is observed where `observe` makes one."""
+    runs = [await run() for _ in range(plan.runs)]
+    cell = Cell(name, runs, [await observe()] if observe is not None else ())
     tell(f"{section}: {name}: {cell.rate:,.0f} a second, p50 {cell.p50_ms:,.1f} ms")
     return cell
 

@@ -1,9 +1,9 @@
 """Transfers across both ledgers through the relay: money against title, or neither.
 
 A client draws up a trade, both parties sign their consent, the relay is handed the package, and
-the client waits until both chains are done. A transfer counts as *decided* when the client has seen
-its COMMIT in a final block of the asset chain, with proof, and as *completed* when it has ended on
-both.
+the client waits until both chains are done: then the transfer is *completed*. It is *decided* when
+the client has seen its COMMIT in a final block of the asset chain, with proof; watching for that
+costs all others CPU, so it is done in runs of its own.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class _Task(NamedTuple):
     in_flight: int
     window: Window
     groups: Mapping[str, Sequence[int]]
+    decisions: bool
 
 
 _numbers = {flow: count() for flow in Flow}
@@ -94,12 +95,22 @@ async def measure_transfers(
     window: Window,
     groups: Mapping[str, Sequence[int]],
     flow: Flow = Flow.TRADE,
+    *,
+    decisions: bool = False,
 ) -> Run:
-    """One run, in a fresh client process."""
+    """One run, in a fresh client process. With `decisions` it watches when each is decided."""
     first = next(_numbers[flow])
     first *= DEALS_OF_A_RUN_MAX if flow is Flow.TRADE else goods_of_a_run(window)
     task = _Task(
-        data.path, population.accounts, population.goods, flow, first, in_flight, window, groups
+        data.path,
+        population.accounts,
+        population.goods,
+        flow,
+        first,
+        in_flight,
+        window,
+        groups,
+        decisions,
     )
     return await in_client_process(_run, task)
 
@@ -119,9 +130,12 @@ async def _run(task: _Task) -> Run:
         pair = Pair(business.chain_id, asset.chain_id)
         began: dict[bytes, float] = {}
         decided: list[float] = []
-        decider = business if task.flow is Flow.EXIT else asset
-        from_height = await _final_height(data, decider) + 1
-        watching = asyncio.create_task(_watch_decisions(decider, from_height, began, decided))
+        watching: asyncio.Task[None] | None = None
+        if task.decisions:
+            decider = business if task.flow is Flow.EXIT else asset
+            from_height = await _final_height(data, decider) + 1
+            watch = _watch_decisions(decider, from_height, began, decided)
+            watching = asyncio.create_task(watch)
 
         def prepare(client: int) -> Callable[[], Awaitable[int]]:
             number = next(numbers)
@@ -139,6 +153,8 @@ async def _run(task: _Task) -> Run:
             return call
 
         run = await closed_loops(task.in_flight, prepare, task.window, task.groups)
+        if watching is None:
+            return run
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         return run.with_further(DECIDED, decided)
