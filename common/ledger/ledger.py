@@ -283,7 +283,7 @@ class Ledger:
         if certificate.height == self.certified_through + 1:
             self.certified_through = self._end_of_certified(certificate.height)
         rows.append((META_ROW, encode(self._meta(self.applied_height))))
-        self._store.write(rows)
+        self._store.write_later(rows)
 
     def keep_misbehaviour(self, found: Misbehaviour) -> bool:
         """Keep evidence: the first of its kind, node and height. False where there is some."""

@@ -475,6 +475,7 @@ class Node:
         self._clocks.tick()
         self._door.tick()
         self._reads.tick()
+        self._state.flush()
         self._office.disk_nearly_full = self._log.nearly_full or self._state.nearly_full
         if self._finality.is_armed:
             self.raft.tick()

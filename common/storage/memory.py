@@ -175,6 +175,7 @@ class MemoryStateStore(_Failing):
         self._rows: SortedDict[bytes, bytes] = SortedDict()
         self._suspect = False
         self._unsynced: deque[tuple[tuple[Row, ...], tuple[Row, ...]]] = deque()  # (done, undo)
+        self._later: dict[bytes, bytes | None] = {}
 
     # --- StateStore
 
@@ -189,18 +190,18 @@ class MemoryStateStore(_Failing):
             raise StorageFailed(self._failure)
         self._rows.clear()
         self._unsynced.clear()
+        self._later.clear()
         self._suspect = False
 
     def get(self, key: bytes) -> bytes | None:
         """See `StateStore.get`."""
         self._check()
-        value: bytes | None = self._rows.get(key)
+        value: bytes | None = self._later[key] if key in self._later else self._rows.get(key)
         return value
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `StateStore.get_many`."""
-        self._check()
-        return [self._rows.get(key) for key in keys]
+        return [self.get(key) for key in keys]
 
     def scan(
         self, prefix: bytes, *, after: bytes | None = None, limit: int, reverse: bool = False
@@ -208,6 +209,8 @@ class MemoryStateStore(_Failing):
         """See `StateStore.scan`."""
         self._check()
         low, high = scan_range(prefix, after, limit, reverse)
+        if any(key.startswith(prefix) for key in self._later):
+            self.flush()
         if low >= high:
             return []
         keys = self._rows.irange(low, high, (True, False), reverse)
@@ -216,16 +219,28 @@ class MemoryStateStore(_Failing):
     def write(self, rows: Iterable[Row]) -> None:
         """See `StateStore.write`."""
         self._check()
-        done = tuple(rows)
+        done = (*self._later.items(), *rows)
         undo = tuple((check_key(key), self._rows.get(key)) for key, _ in done)
         self._apply(done)
+        self._later.clear()
         self._unsynced.append((done, undo))
         if len(self._unsynced) > UNSYNCED_WRITES_MAX:
             self._unsynced.popleft()
 
+    def write_later(self, rows: Iterable[Row]) -> None:
+        """See `StateStore.write_later`."""
+        self._check()
+        self._later.update([(check_key(key), value) for key, value in rows])
+
+    def flush(self) -> None:
+        """See `StateStore.flush`."""
+        if self._later:
+            self.write(())
+
     def sync(self) -> None:
         """See `StateStore.sync`."""
         self._check()
+        self.flush()
         self._unsynced.clear()
 
     def bulk_load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -243,10 +258,13 @@ class MemoryStateStore(_Failing):
     def verify(self) -> int:
         """See `StateStore.verify`."""
         self._check()
+        self.flush()
         return len(self._rows)
 
     def close(self) -> None:
         """See `StateStore.close`: what was written is durable, and the close is clean."""
+        if self._failure is None and not self._suspect:
+            self.flush()
         self._unsynced.clear()
 
     # --- what the simulator decides
@@ -258,6 +276,7 @@ class MemoryStateStore(_Failing):
 
     def crash(self) -> None:
         """End the process, not the machine: the page cache keeps all that was written."""
+        self._later.clear()
         self._failure = None
 
     def crash_system(self, *, kept: int = 0, torn: bool = False) -> None:
@@ -274,6 +293,7 @@ class MemoryStateStore(_Failing):
             done, _ = lost[0]
             self._apply(done[: (len(done) + 1) // 2])
         self._unsynced.clear()
+        self._later.clear()
         self._suspect = True
         self._failure = None
 

@@ -159,6 +159,17 @@ class StateStore(Protocol):
         """Apply all rows, in order, or none. Outlives the process; a power cut may undo it."""
         ...
 
+    def write_later(self, rows: Iterable[Row]) -> None:
+        """Apply rows together with the next `write`, before its own. Reads show them at once.
+
+        For what others can be asked for again: until then the end of the process loses them.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Do now what `write_later` put off."""
+        ...
+
     def sync(self) -> None:
         """Return when everything written is on the disk."""
         ...

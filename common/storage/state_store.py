@@ -69,6 +69,7 @@ class LmdbStateStore:
         self._bytes_start = bytes_start
         self._environment: Environment | None = None
         self._closed = False
+        self._later: dict[bytes, bytes | None] = {}
         if _read_session(session).whole_under(boot):
             self._mark(clean=False)
             self._open(create=False)
@@ -85,6 +86,7 @@ class LmdbStateStore:
         if self._closed:
             raise StorageFailed(f"{self._path} is closed")
         self._release()
+        self._later.clear()
         write_sealed(self._session, encode(Session("", clean=False)))  # suspect until made anew
         try:
             for file in self._path.iterdir():
@@ -100,22 +102,28 @@ class LmdbStateStore:
 
     def get(self, key: bytes) -> bytes | None:
         """See `StateStore.get`."""
-        return self._whole.get(key)
+        return self._later[key] if key in self._later else self._whole.get(key)
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `StateStore.get_many`."""
-        return self._whole.get_many(keys)
+        found = self._whole.get_many(keys)
+        if not self._later:
+            return found
+        return [self._later.get(key, value) for key, value in zip(keys, found, strict=True)]
 
     def scan(
         self, prefix: bytes, *, after: bytes | None = None, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """See `StateStore.scan`."""
         low, high = scan_range(prefix, after, limit, reverse)
+        if any(key.startswith(prefix) for key in self._later):
+            self.flush()
         return self._whole.scan(low, high, rows_max=limit, bytes_max=NO_LIMIT, reverse=reverse)
 
     def verify(self) -> int:
         """See `StateStore.verify`."""
         whole = self._whole
+        self.flush()
         rows = sum(1 for _ in whole.walk(b"\x00", _HEAD))
         self._check_head(rows + 1)
         return rows
@@ -125,15 +133,27 @@ class LmdbStateStore:
     def write(self, rows: Iterable[Row]) -> None:
         """See `StateStore.write`."""
         whole, checked = self._whole, [(check_key(key), value) for key, value in rows]
+        checked = [*self._later.items(), *checked]
 
         def apply(writing: Writing) -> None:
             put_rows(writing, checked)
             _put_head(writing)
 
         whole.write(apply)
+        self._later.clear()
+
+    def write_later(self, rows: Iterable[Row]) -> None:
+        """See `StateStore.write_later`."""
+        self._later.update([(check_key(key), value) for key, value in rows])
+
+    def flush(self) -> None:
+        """See `StateStore.flush`."""
+        if self._later:
+            self.write(())
 
     def sync(self) -> None:
         """See `StateStore.sync`."""
+        self.flush()
         self._whole.sync()
 
     def bulk_load(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -166,6 +186,7 @@ class LmdbStateStore:
             return
         try:
             if not environment.failed:
+                self.flush()
                 environment.sync()
                 self._mark(clean=True)
         finally:

@@ -160,6 +160,23 @@ def test_a_certificate_makes_a_block_final_whoever_brings_it() -> None:
     assert solo.node.rubbish == 0
 
 
+def test_a_certificate_is_on_the_disk_with_the_tick() -> None:
+    solo = following()
+    solo.receive(LEADER, CertificateNotice(certificate()))
+    solo.ticks(1)
+    solo.restart()
+    assert solo.node.final_height == 1
+
+
+def test_a_certificate_lost_with_the_process_is_asked_for_again() -> None:
+    solo = following()
+    solo.receive(LEADER, CertificateNotice(certificate()))
+    solo.restart()
+    assert solo.node.final_height == 0
+    solo.receive(OTHERS[0], CertificateReply(1, (certificate(),), ()))
+    assert solo.node.final_height == 1
+
+
 def test_a_block_whose_certificate_came_first_is_final_as_it_is_applied_and_recorded() -> None:
     solo = Solo()
     solo.node.start()

@@ -252,6 +252,13 @@ def test_a_discard_cut_short_is_suspect(tmp_path: Path, boot: str) -> None:
     assert state.verify() == 0
 
 
+def test_a_clean_close_keeps_what_was_put_off(tmp_path: Path) -> None:
+    with opened(formatted(tmp_path / "node")) as folder:
+        folder.open_state().write_later([(b"a", b"1")])
+    with opened(tmp_path / "node") as folder:
+        assert folder.open_state().get(b"a") == b"1"
+
+
 def test_a_closed_state_is_neither_read_nor_suspect(tmp_path: Path) -> None:
     path = formatted(tmp_path / "node")
     state = state_of(path, "boot-1")

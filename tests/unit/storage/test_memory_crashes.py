@@ -117,3 +117,18 @@ def test_more_cannot_be_kept_than_was_written() -> None:
         log.complete()
     with pytest.raises(InvariantBroken):
         state.crash_system(kept=1)
+
+
+def test_the_end_of_the_process_takes_what_was_put_off() -> None:
+    state = MemoryStateStore()
+    state.write_later([(b"a", b"1")])
+    state.crash()
+    assert state.get(b"a") is None
+
+
+def test_a_clean_close_keeps_what_was_put_off() -> None:
+    state = MemoryStateStore()
+    state.write_later([(b"a", b"1")])
+    state.close()
+    state.crash()
+    assert state.get(b"a") == b"1"

@@ -129,3 +129,43 @@ def test_pages_of_a_scan_join_to_the_whole(state: StateStore) -> None:
             after = page[-1][0]
         assert found == sorted(found, reverse=reverse)
         assert len(found) == 57
+
+
+def test_rows_put_off_are_read_at_once_and_written_before_those_of_the_next_write(
+    state: StateStore,
+) -> None:
+    state.write([(b"a", b"1"), (b"b", b"1"), (b"c", b"1")])
+    state.write_later([(b"a", b"2"), (b"b", None), (b"d", b"2")])
+    state.write_later([(b"d", b"3")])
+    assert state.get_many([b"a", b"b", b"c", b"d"]) == [b"2", None, b"1", b"3"]
+    assert [state.get(key) for key in (b"a", b"b", b"c", b"d")] == [b"2", None, b"1", b"3"]
+    state.write([(b"a", b"4")])
+    assert state.scan(b"", limit=10) == [(b"a", b"4"), (b"c", b"1"), (b"d", b"3")]
+
+
+@pytest.mark.parametrize("read", ["scan", "verify", "flush", "sync"])
+def test_what_needs_all_rows_writes_what_was_put_off(state: StateStore, read: str) -> None:
+    state.write_later([(b"a", b"1")])
+    done = {
+        "scan": lambda: state.scan(b"a", limit=1),
+        "verify": state.verify,
+        "flush": state.flush,
+        "sync": state.sync,
+    }[read]()
+    assert done in ([(b"a", b"1")], 1, None)
+    if isinstance(state, MemoryStateStore):
+        state.crash()
+    assert state.get(b"a") == b"1"
+
+
+def test_a_refused_row_is_not_put_off(state: StateStore) -> None:
+    with pytest.raises(InvariantBroken):
+        state.write_later([(b"a", b"1"), (b"\xff", b"")])
+    assert state.verify() == 0
+
+
+def test_a_discarded_state_has_nothing_put_off(state: StateStore) -> None:
+    state.write_later([(b"a", b"1")])
+    state.discard()
+    assert state.get(b"a") is None
+    assert state.verify() == 0
