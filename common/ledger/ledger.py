@@ -170,7 +170,7 @@ class Ledger:
     # --- applying --------------------------------------------------------------------------------
 
     def apply(self, height: int, block: Block, parsed: Sequence[Parsed]) -> AppliedBlock:
-        """Apply the next block: one atomic write. Returns its header, computed here.
+        """Apply the next block: one atomic step of the store. Returns its header, computed here.
 
         `parsed` are the block's transactions by `transition.parse_all`. Whoever let the block into
         the log has judged it by `check_block`.
@@ -192,7 +192,7 @@ class Ledger:
         rows.append((_row(HEADER_ROW, height), encode(header)))
         rows.append((_row(LEAVES_ROW, height), encode(leaves)))
         rows.append((META_ROW, encode(self._meta(height))))
-        self._store.write(rows)
+        self._store.write_later(rows)
         self.applied_height = height
         self.header = header
         self.header_hash = header_hash(header)

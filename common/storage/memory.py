@@ -32,7 +32,7 @@ from common.raft.messages import Entry
 from common.raft.storage import fitting
 from common.storage.keys import check_key, scan_range
 from common.storage.outline import LogOutline, place
-from common.storage.ports import LogImage, LogWrite, Row
+from common.storage.ports import LATER_ROWS_MAX, LogImage, LogWrite, Row
 
 __all__ = ["MemoryLogStore", "MemoryStateStore"]
 
@@ -231,6 +231,8 @@ class MemoryStateStore(_Failing):
         """See `StateStore.write_later`."""
         self._check()
         self._later.update([(check_key(key), value) for key, value in rows])
+        if len(self._later) > LATER_ROWS_MAX:
+            self.flush()
 
     def flush(self) -> None:
         """See `StateStore.flush`."""

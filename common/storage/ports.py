@@ -21,6 +21,7 @@ from common.raft.storage import LogReader
 
 __all__ = [
     "KEY_BYTES_MAX",
+    "LATER_ROWS_MAX",
     "RESERVED_PREFIX",
     "SCAN_ROWS_MAX",
     "LogImage",
@@ -33,6 +34,9 @@ __all__ = [
 
 KEY_BYTES_MAX = 511
 """The longest key of a state row. LMDB's own limit."""
+
+LATER_ROWS_MAX = 256
+"""So many rows are put off at most. A state that writes more at once gains nothing by waiting."""
 
 RESERVED_PREFIX = b"\xff"
 """No key of a state row begins with this byte: the store keeps its own rows there."""
@@ -160,9 +164,10 @@ class StateStore(Protocol):
         ...
 
     def write_later(self, rows: Iterable[Row]) -> None:
-        """Apply rows together with the next `write`, before its own. Reads show them at once.
+        """Apply rows, all or none, together with the next `write`, or once many wait.
 
-        For what others can be asked for again: until then the end of the process loses them.
+        Reads show them at once. Until they are written the end of the process loses them: they are
+        made again from the log, or asked for.
         """
         ...
 

@@ -24,7 +24,7 @@ from common.errors import InvariantBroken, StorageFailed
 from common.storage.environment import MAP_BYTES_START, Environment, Writing, put_rows
 from common.storage.files import read_sealed, sync_folder, write_sealed
 from common.storage.keys import check_key, scan_range
-from common.storage.ports import RESERVED_PREFIX, Row
+from common.storage.ports import LATER_ROWS_MAX, RESERVED_PREFIX, Row
 from common.storage.records import seal
 
 __all__ = ["LmdbStateStore", "format_state"]
@@ -145,6 +145,8 @@ class LmdbStateStore:
     def write_later(self, rows: Iterable[Row]) -> None:
         """See `StateStore.write_later`."""
         self._later.update([(check_key(key), value) for key, value in rows])
+        if len(self._later) > LATER_ROWS_MAX:
+            self.flush()
 
     def flush(self) -> None:
         """See `StateStore.flush`."""

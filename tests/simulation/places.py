@@ -21,16 +21,16 @@ __all__ = ["WatchedNode"]
 
 
 class WatchedState(MemoryStateStore):
-    """A state store whose every whole block is shown to the oracle as it is written."""
+    """A state store whose every whole block is shown to the oracle as it is handed over."""
 
     def __init__(self, place: WatchedNode, oracle: Oracle) -> None:
         super().__init__()
         self._place = place
         self._oracle = oracle
 
-    def write(self, rows: Iterable[Row]) -> None:
+    def write_later(self, rows: Iterable[Row]) -> None:
         done = tuple(rows)
-        super().write(done)
+        super().write_later(done)
         self._oracle.written(self._place, self, done)
 
     def discard(self) -> None:

@@ -163,7 +163,7 @@ class CutStore(MemoryStateStore):
 
     def write(self, rows) -> None:  # type: ignore[no-untyped-def]
         rows = list(rows)
-        self.largest = max(self.largest, len(rows))
+        self.largest = max(self.largest, len(self._later) + len(rows))
         if self.writes_left == 0:
             raise StorageFailed("the process ends here")
         self.writes_left -= 1
@@ -175,10 +175,13 @@ def test_a_block_and_all_it_made_are_one_write() -> None:
     made = TallyLedger(store=store)
     store.writes_left = 1
     made.apply(made.deposit("acme", 5, 1), made.pay("acme", "zeta", 2, 2))
+    store.flush()
     assert store.writes_left == 0
     assert store.largest >= 8
+    made.apply(made.deposit("acme", 7, 3))
     with pytest.raises(StorageFailed):
-        made.apply(made.deposit("acme", 7, 3))
+        store.flush()
+    store.crash()
     store.writes_left = 10
     made.reopen()
     assert (made.ledger.applied_height, made.units("acme"), made.units("zeta")) == (1, 3, 2)
@@ -194,7 +197,10 @@ def test_an_end_of_the_machine_leaves_whole_heights_or_a_state_that_says_so(kept
     made = TallyLedger()
     made.store.sync()
     blocks = [(made.deposit("acme", 5, number),) for number in range(6)]
-    headers = [made.ledger.header, *(made.apply(*raws).header for raws in blocks)]
+    headers = [made.ledger.header]
+    for raws in blocks:
+        headers.append(made.apply(*raws).header)
+        made.store.flush()
     made.store.crash_system(kept=kept)
     assert made.store.suspect
     made.store._suspect = False  # what the real store would show if it trusted its file

@@ -329,7 +329,8 @@ def test_a_state_that_may_be_torn_is_made_again_from_the_log_and_finality_comes_
     hashes = [solo.node.ledger.hash_at(height) for height in range(5)]
     certificate = solo.node.ledger.certificate_at(4)
     assert certificate is not None
-    solo.state.crash_system(kept=2, torn=True)
+    solo.state.flush()
+    solo.state.crash_system(kept=0, torn=True)
     solo.restart()
     assert ("state-rebuilt", {"applied_height": 4}) in solo.alarms
     assert [solo.node.ledger.hash_at(height) for height in range(5)] == hashes
@@ -341,6 +342,7 @@ def test_a_state_that_may_be_torn_is_made_again_from_the_log_and_finality_comes_
 
 def test_a_state_that_is_ahead_of_the_log_stops_the_node() -> None:
     solo = following(3)
+    solo.state.flush()
     solo.log = Solo().log
     solo.restart()
     assert "the log ends at 0" in solo.stopped[0]

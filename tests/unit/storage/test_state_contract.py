@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.errors import InvariantBroken
 from common.storage.memory import MemoryStateStore
-from common.storage.ports import KEY_BYTES_MAX, SCAN_ROWS_MAX, StateStore
+from common.storage.ports import KEY_BYTES_MAX, LATER_ROWS_MAX, SCAN_ROWS_MAX, StateStore
 from tests.kit.stores import formatted, opened
 
 
@@ -169,3 +169,11 @@ def test_a_discarded_state_has_nothing_put_off(state: StateStore) -> None:
     state.discard()
     assert state.get(b"a") is None
     assert state.verify() == 0
+
+
+def test_no_more_is_put_off_than_a_few_rows(state: StateStore) -> None:
+    rows = [(index.to_bytes(2, "big"), b"1") for index in range(1, LATER_ROWS_MAX + 2)]
+    state.write_later(rows)
+    if isinstance(state, MemoryStateStore):
+        state.crash()
+    assert state.get_many([key for key, _ in rows]) == [b"1"] * len(rows)
