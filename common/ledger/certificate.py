@@ -12,7 +12,7 @@ counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from common.crypto.digest import DIGEST_BYTES, Tag, tagged
 from common.encoding import Canonical, encode
@@ -140,11 +140,17 @@ def vote_digest(vote: HeaderVote) -> bytes:
 
 
 def check_certificate(
-    header: Header, certificate: Certificate, chain_id: bytes, node_set: NodeSet, verify: Verify
+    header: Header,
+    certificate: Certificate,
+    chain_id: bytes,
+    node_set: NodeSet,
+    verify: Verify,
+    checked: Collection[VoteSignature] = (),
 ) -> bytes:
     """The hash of `header`, once `certificate` has proven it final for `chain_id` under `node_set`.
 
     Raises `Refused(BAD_CERTIFICATE)`. The caller chose the set by the header's epoch and history.
+    `checked` is as for `count_signers`.
     """
     computed = header_hash(header)
     named = (certificate.history, certificate.epoch, certificate.height, certificate.header_hash)
@@ -156,19 +162,24 @@ def check_certificate(
         raise _invalid("the header is of another node set")
     if len(certificate.signatures) > NODES_MAX:
         raise _invalid("the certificate has too many signatures")
-    signers = count_signers(certificate, chain_id, node_set, verify)
+    signers = count_signers(certificate, chain_id, node_set, verify, checked)
     if signers < node_set.quorum:
         raise _invalid(f"{signers} valid signatures of distinct nodes, {node_set.quorum} needed")
     return computed
 
 
 def count_signers(
-    certificate: Certificate, chain_id: bytes, node_set: NodeSet, verify: Verify
+    certificate: Certificate,
+    chain_id: bytes,
+    node_set: NodeSet,
+    verify: Verify,
+    checked: Collection[VoteSignature] = (),
 ) -> int:
     """How many distinct nodes of the set have truly signed for what the certificate names.
 
     None where it has more signatures than the set has nodes: no node makes such a one, and each
-    false one would cost everybody a check.
+    false one would cost everybody a check. `checked` are signatures of nodes of the set, over just
+    what the certificate names, that the caller has made or verified itself.
     """
     if len(certificate.signatures) > len(node_set.nodes):
         return 0
@@ -176,7 +187,8 @@ def count_signers(
         {
             signature.node_id
             for signature in certificate.signatures
-            if is_signed(vote_of(certificate, chain_id, signature), signature, node_set, verify)
+            if signature in checked
+            or is_signed(vote_of(certificate, chain_id, signature), signature, node_set, verify)
         }
     )
 

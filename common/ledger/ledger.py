@@ -17,7 +17,7 @@ replaced are kept for as long as a reader may ask for them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from common.crypto.digest import ZERO
@@ -40,6 +40,7 @@ from common.ledger.certificate import (
     Misbehaviour,
     NodeSet,
     Verify,
+    VoteSignature,
     check_certificate,
     node_set_hash,
 )
@@ -268,14 +269,15 @@ class Ledger:
 
     # --- finality --------------------------------------------------------------------------------
 
-    def certify(self, certificate: Certificate) -> None:
+    def certify(self, certificate: Certificate, checked: Collection[VoteSignature] = ()) -> None:
         """Keep a certificate for an applied block: it and every ancestor are final.
 
         Raises `Refused(BAD_CERTIFICATE)`, also where it is good but for another header than the
-        one computed here: who calls this compares hashes first.
+        one computed here: who calls this compares hashes first. `checked` is as for
+        `certificate.count_signers`.
         """
         header = self.header_at(certificate.height)
-        check_certificate(header, certificate, self.chain_id, self.node_set, self._verify)
+        check_certificate(header, certificate, self.chain_id, self.node_set, self._verify, checked)
         rows: list[Row] = [(_row(CERTIFICATE_ROW, certificate.height), encode(certificate))]
         if certificate.height > self.final_height:
             self.final_height = certificate.height

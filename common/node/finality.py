@@ -195,8 +195,7 @@ class Finality:
 
     def _require_signed(self, signed: SignedVote) -> None:
         vote = signed.vote
-        signature = VoteSignature(vote.node_id, vote.term, signed.signature)
-        if not is_signed(vote, signature, self._ledger.node_set, self._verify):
+        if not is_signed(vote, _signature_of(signed), self._ledger.node_set, self._verify):
             raise Refused(CommonReason.BAD_SIGNATURE, "the vote is not signed by the node it names")
 
     def _check_own(self, signed: SignedVote) -> None:
@@ -243,10 +242,7 @@ class Finality:
         if len(agreeing) < self._ledger.node_set.quorum:
             return
         vote = agreeing[0].vote
-        signatures = tuple(
-            VoteSignature(signed.vote.node_id, signed.vote.term, signed.signature)
-            for signed in agreeing
-        )
+        signatures = tuple([_signature_of(signed) for signed in agreeing])
         certificate = Certificate(vote.history, vote.epoch, height, header_hash, signatures)
         self._take_certificate(certificate)
         self._made.append(certificate)
@@ -276,7 +272,7 @@ class Finality:
         if height < 1 or self._certified_hash(height) == certificate.header_hash:
             return
         if certificate.header_hash == ledger.hash_at(height):
-            ledger.certify(certificate)
+            ledger.certify(certificate, self._checked(certificate))
             self._votes.pop(height, None)
             return
         signers = count_signers(certificate, ledger.chain_id, ledger.node_set, self._verify)
@@ -284,6 +280,17 @@ class Finality:
         if named != (self._history, ledger.node_set.epoch) or signers < ledger.node_set.quorum:
             raise Refused(CommonReason.BAD_CERTIFICATE, "not a certificate of this chain")
         self._report_divergence(certificate)
+
+    def _checked(self, certificate: Certificate) -> list[VoteSignature]:
+        """The signatures over what a certificate names that this node has made or verified: those
+        of the votes it keeps.
+        """
+        named = (certificate.history, certificate.epoch, certificate.header_hash)
+        return [
+            _signature_of(signed)
+            for signed in self._votes.get(certificate.height, {}).values()
+            if (signed.vote.history, signed.vote.epoch, signed.vote.header_hash) == named
+        ]
 
     # --- catching up -----------------------------------------------------------------------------
 
@@ -395,6 +402,10 @@ class Finality:
         self._ledger.keep_misbehaviour(Misbehaviour("divergence", height, self._node_id, parts))
         self._alarm("divergence", height=height)
         raise Halt(f"the certified header {height} is not the one computed here")
+
+
+def _signature_of(signed: SignedVote) -> VoteSignature:
+    return VoteSignature(signed.vote.node_id, signed.vote.term, signed.signature)
 
 
 def _height_of(record: SigningRecord | None, history: int) -> int:

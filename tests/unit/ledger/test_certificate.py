@@ -251,3 +251,18 @@ def test_a_certificate_costs_no_more_checks_than_the_set_has_nodes() -> None:
         stuffed = with_signatures(*signatures)
         assert count_signers(stuffed, MADE.chain_id, MADE.ledger.node_set, count) == 0
     assert len(checks) == len(GOOD.signatures)
+
+
+def test_only_what_the_caller_has_checked_is_not_checked_again() -> None:
+    asked: list[bytes] = []
+
+    def ask(public_key: bytes, message: bytes, signature: bytes) -> bool:
+        asked.append(signature)
+        return verify(public_key, message, signature)
+
+    first, *others = GOOD.signatures
+    total = count_signers(GOOD, MADE.chain_id, NODE_SET, ask, [first])
+    assert total == len(GOOD.signatures)
+    assert asked == [signature.signature for signature in others]
+    forged = with_signatures(replace(first, signature=bytes(64)), *others)
+    assert count_signers(forged, MADE.chain_id, NODE_SET, ask, [first]) == total - 1

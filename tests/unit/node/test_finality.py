@@ -21,6 +21,7 @@ from common.ledger.certificate import (
 from common.node.frames import (
     FRAME_BYTES_MAX,
     REPLY_HEIGHTS_MAX,
+    CertificateNotice,
     CertificateReply,
     CertificateRequest,
     Frame,
@@ -414,3 +415,18 @@ def test_one_node_alone_is_a_chain() -> None:
     solo.ticks(12)
     assert solo.node.final_height == 3
     assert replaced(results[0]) == solo.submit(solo.transaction(1))[0]
+
+
+@pytest.mark.parametrize("spoiled", [ME, "core-1"])
+def test_a_kept_vote_lends_its_node_no_other_signature(spoiled: str) -> None:
+    solo = following()
+    solo.receive("core-1", solo.vote_of("core-1", 1))
+    made = certificate_of(solo, 1, (ME, "core-1", "logistics-1"), solo.node.ledger.hash_at(1))
+    signatures = [
+        replace(one, signature=bytes(64)) if one.node_id == spoiled else one
+        for one in made.signatures
+    ]
+    solo.receive("core-1", CertificateNotice(replace(made, signatures=tuple(signatures))))
+    assert (solo.node.final_height, solo.node.rubbish) == (0, 1)
+    solo.receive("core-1", CertificateNotice(made))
+    assert solo.node.final_height == 1
