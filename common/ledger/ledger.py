@@ -35,6 +35,7 @@ from common.ledger.block import (
     TransactionReceipt,
     header_hash,
 )
+from common.ledger.buckets import BUCKET_ROW, Buckets
 from common.ledger.certificate import (
     Certificate,
     Misbehaviour,
@@ -61,14 +62,12 @@ V = TypeVar("V")
 HEADER_ROW = b"\x80"
 LEAVES_ROW = b"\x81"
 CERTIFICATE_ROW = b"\x82"
-BUCKET_ROW = b"\x83"
 INDEX_ROW = b"\x84"
 META_ROW = b"\x85"
 MISBEHAVIOUR_ROW = b"\x86"
 HEIGHT_BYTES = 8
-BLOCK_TREES_KEPT = 64
+HEIGHTS_AT_HAND = 64
 SCAN_ROWS = 1024
-BUCKETS_KEPT_MAX = 8192
 
 
 class AppliedBlock(NamedTuple):
@@ -112,7 +111,7 @@ class Ledger:
         verify: Verify,
         meta: Meta,
         tree: StateTree,
-        buckets: _Buckets,
+        buckets: Buckets,
     ) -> None:
         self.chain = chain
         self.genesis = genesis
@@ -129,11 +128,12 @@ class Ledger:
         self.final_height = meta.final_height
         self.certified_through = meta.certified_through
         self.window_rows = meta.window_rows
-        self.header = self.header_at(meta.applied_height)
-        self.header_hash = header_hash(self.header)
         self._history = History(meta.applied_height)
         self._trees: OrderedDict[int, MerkleTree] = OrderedDict()
+        self._headers: OrderedDict[int, Header] = OrderedDict()
         self._hashes: OrderedDict[int, bytes] = OrderedDict()
+        self.header = self.header_at(meta.applied_height)
+        self.header_hash = header_hash(self.header)
 
     # --- opening ---------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Ledger:
         assert raw is not None
         meta = decode_trusted(Meta, raw)
         buckets = ((key[1:], value) for key, value in _scan_all(store, BUCKET_ROW))
-        reader = _Buckets(store)
+        reader = Buckets(store)
         tree = StateTree.restore(reader, meta.applied_height, buckets)
         ledger = cls(chain, genesis, store, verify, meta, tree, reader)
         if tree.root != ledger.header.state_root:
@@ -198,6 +198,7 @@ class Ledger:
         self.header = header
         self.header_hash = header_hash(header)
         self._remember(self._trees, height, tree)
+        self._remember(self._headers, height, header)
         self._remember(self._hashes, height, self.header_hash)
         return AppliedBlock(height, header, self.header_hash, judged.receipts)
 
@@ -321,7 +322,13 @@ class Ledger:
     # --- reading ---------------------------------------------------------------------------------
 
     def header_at(self, height: int) -> Header:
-        """The header of an applied height. Raises `Refused(HEIGHT_NOT_KEPT)` for others."""
+        """The header of an applied height; the newest `HEIGHTS_AT_HAND` are at hand.
+
+        Raises `Refused(HEIGHT_NOT_KEPT)` for others.
+        """
+        known = self._headers.get(height)
+        if known is not None:
+            return known
         raw = self._store.get(_row(HEADER_ROW, height)) if height >= 0 else None
         if raw is None:
             raise Refused(CommonReason.HEIGHT_NOT_KEPT, f"height {height} is not applied here")
@@ -343,7 +350,7 @@ class Ledger:
         return decode_trusted(list[bytes], raw)
 
     def event_tree(self, height: int) -> MerkleTree:
-        """The event tree of a height; the last `BLOCK_TREES_KEPT` are at hand."""
+        """The event tree of a height; the last `HEIGHTS_AT_HAND` are at hand."""
         tree = self._trees.get(height)
         if tree is None:
             tree = MerkleTree(self.leaves_at(height))
@@ -400,37 +407,8 @@ class Ledger:
     @staticmethod
     def _remember(cache: OrderedDict[int, V], height: int, value: V) -> None:
         cache[height] = value
-        if len(cache) > BLOCK_TREES_KEPT:
+        if len(cache) > HEIGHTS_AT_HAND:
             cache.popitem(last=False)
-
-
-class _Buckets:
-    """The tree's buckets as rows of the store; those used lately are at hand."""
-
-    def __init__(self, store: StateStore) -> None:
-        self._store = store
-        self._known: dict[bytes, bytes] = {}
-
-    def load(self, reference: bytes) -> bytes:
-        content = self._known.get(reference) or self._store.get(BUCKET_ROW + reference)
-        if content is None:
-            raise InvariantBroken("a bucket of the state tree is missing")
-        self._keep(reference, content)
-        return content
-
-    def written(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The store's rows of an update."""
-        for reference, content in rows:
-            if content is None:
-                self._known.pop(reference, None)
-            else:
-                self._keep(reference, content)
-            yield BUCKET_ROW + reference, content
-
-    def _keep(self, reference: bytes, content: bytes) -> None:
-        if len(self._known) >= BUCKETS_KEPT_MAX:
-            self._known.clear()
-        self._known[reference] = content
 
 
 def _install(
@@ -451,7 +429,7 @@ def _install(
             proven.append((key, value))
         elif commitment is Commitment.DIGEST:
             multiset.add(key, value)
-    tree, buckets = StateTree.build(_Buckets(store), 0, proven)
+    tree, buckets = StateTree.build(Buckets(store), 0, proven)
     empty_root = MerkleTree([]).root
     set_hash = node_set_hash(genesis.node_set)
     header = Header(

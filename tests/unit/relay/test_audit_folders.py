@@ -20,12 +20,13 @@ from common.deadline import UNIX_MS_MAX
 from common.encoding import decode, encode
 from common.errors import Refused
 from common.ledger.block import Block
+from common.ledger.buckets import BUCKET_ROW
 from common.ledger.certificate import Certificate, HeaderVote, VoteSignature, vote_digest
 from common.ledger.compose import Author, compose
 from common.ledger.genesis import Genesis
 from common.ledger.holds import HOLD, Hold, Holds
 from common.ledger.identity import PARTY
-from common.ledger.ledger import BUCKET_ROW, CERTIFICATE_ROW, HEADER_ROW, Ledger
+from common.ledger.ledger import CERTIFICATE_ROW, HEADER_ROW, Ledger
 from common.ledger.transition import parse_all
 from common.node.folder import GENESIS_BYTES_MAX, GENESIS_FILE, OpenNode, open_node
 from common.raft.messages import NO_VOTE, Entry, HardState
