@@ -182,7 +182,11 @@ class Ledger:
             raise InvariantBroken(f"block {height} does not lie after its parent in time")
         context = self.context(height, block.time_unix_ms)
         self.state.prefetch(
-            [WINDOW.key(one.transaction_id) for one in parsed if isinstance(one, Transaction)]
+            [
+                WINDOW.key(one.transaction_id)
+                for one in parsed
+                if isinstance(one, Transaction) and one.sender
+            ]
         )
         judged = transition.apply_transactions(context, block.transactions, parsed)
         leaves = judged.leaves()

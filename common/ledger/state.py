@@ -192,6 +192,8 @@ class State(Reader):
         self._read: dict[bytes, bytes | None] = {}
         self.writable = True
         """False while a rule checks: a check that writes is a broken invariant."""
+        self.window_rests_until_unix_ms = 0
+        """What `window.evict` knows from block to block: before this time no row is due."""
 
     def get(self, table: Table[V], key: bytes) -> V | None:
         value: V | None = self._changes.get(key, _UNKNOWN)
@@ -233,7 +235,8 @@ class State(Reader):
 
     def prefetch(self, keys: Sequence[bytes]) -> None:
         """Read rows this block is about to ask for, all at once: many times faster than singly."""
-        self._read.update(zip(keys, self._store.get_many(keys), strict=True))
+        if keys:
+            self._read.update(zip(keys, self._store.get_many(keys), strict=True))
 
     def _raw(self, key: bytes) -> bytes | None:
         return self._read[key] if key in self._read else self._store.get(key)
@@ -265,5 +268,6 @@ class State(Reader):
                 found[key] = None if value is None else encode(value)
             elif table_of(key).is_tracked:
                 unknown.append(key)
-        found.update(zip(unknown, self._store.get_many(unknown), strict=True))
+        if unknown:
+            found.update(zip(unknown, self._store.get_many(unknown), strict=True))
         return found

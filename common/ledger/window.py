@@ -95,7 +95,11 @@ def evict(state: State, time_unix_ms: int) -> None:
 
     A sender may have used the request id again meanwhile: the newer result stays.
     """
-    if not _over(state.committed_rows(WINDOW_ORDER, 1), time_unix_ms):
+    if time_unix_ms < state.window_rests_until_unix_ms:
+        return
+    oldest = state.committed_rows(WINDOW_ORDER, 1)
+    if not _over(oldest, time_unix_ms):
+        state.window_rests_until_unix_ms = _rests_until(oldest, time_unix_ms)
         return
     over = _over(state.committed_rows(WINDOW_ORDER, EVICTED_MAX), time_unix_ms)
     state.prefetch([WINDOW.key(slot.transaction_id) for _, slot in over])
@@ -105,6 +109,14 @@ def evict(state: State, time_unix_ms: int) -> None:
         row = state.get(WINDOW, result)
         if row is not None and row.valid_until_unix_ms == _valid_until_of(key):
             state.delete(WINDOW, result)
+
+
+def _rests_until(oldest: list[tuple[bytes, WindowSlot]], time_unix_ms: int) -> int:
+    """When a row may be due next. A result is recorded in its time (`check_validity`), so one of
+    this block or a later one stays for `WINDOW_GRACE_MS` from now on at least.
+    """
+    times = [_valid_until_of(key) for key, _ in oldest]
+    return min([time_unix_ms, *times]) + WINDOW_GRACE_MS
 
 
 def _over(

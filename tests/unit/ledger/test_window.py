@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from common.errors import CommonReason as Reason
@@ -163,3 +165,36 @@ def test_after_a_restart_the_window_is_what_it_was() -> None:
     twin.apply(raw)
     twin.apply(raw)
     assert replace(twin.ledger.header) == made.ledger.header
+
+
+def test_a_row_younger_than_the_last_look_leaves_in_time_too() -> None:
+    made = TallyLedger()
+    made.apply(made.deposit("acme", 1, 1))
+    made.apply()  # looks: no row is due before the first one's time
+    soonest = START + 4_000
+    made.apply(made.deposit("acme", 1, 2, valid_until_unix_ms=soonest), time_unix_ms=soonest - 1)
+    made.apply(time_unix_ms=soonest + WINDOW_GRACE_MS - 1)
+    assert made.ledger.window_rows == 2
+    made.apply(time_unix_ms=soonest + WINDOW_GRACE_MS)
+    assert made.ledger.window_rows == 1
+    made.apply(time_unix_ms=UNTIL + WINDOW_GRACE_MS)
+    assert made.ledger.window_rows == 0
+
+
+def test_a_quiet_window_is_not_looked_at_by_every_block() -> None:
+    made = TallyLedger()
+    made.apply(made.deposit("acme", 1, 1))
+    made.apply()
+    looks = 0
+    scan = made.ledger.state._rows.scan
+
+    def counted(prefix: bytes, **limits: Any) -> list[tuple[bytes, bytes]]:
+        nonlocal looks
+        looks += prefix == WINDOW_ORDER.prefix
+        return scan(prefix, **limits)
+
+    made.ledger.state._rows.scan = counted  # type: ignore[method-assign]
+    made.apply()
+    assert looks == 0
+    made.apply(time_unix_ms=UNTIL + WINDOW_GRACE_MS)
+    assert looks == 2
