@@ -67,13 +67,17 @@ __all__ = ["common_rules"]
 
 
 class Step(NamedTuple):
-    """A checked step of a transfer: what will be written, and what the leg will do."""
+    """A checked step of a transfer: what will be written, and what the leg will do.
+
+    `facts` are the follower's, `hash_lock` is set where the step uses it up.
+    """
 
     action: Action
     row: TransferRow
     leg: Canonical | None
     rules: LegRules[Canonical] | None
     facts: bytes = b""
+    hash_lock: bytes = b""
 
 
 # --- reserving ----------------------------------------------------------------------------------
@@ -99,18 +103,18 @@ def check_reserve(context: Context, operation: pb.ReserveTransfer) -> Step | Non
     leg, rules = checked_leg(
         context, terms, transfer_id, operation.opening, operation.consents, facts
     )
-    step = _step(context, terms, Action.RESERVE, role, TransferState.RESERVED, leg, rules)
-    return step._replace(facts=facts)
+    record = _record(terms, transfer_id, role, TransferState.RESERVED)
+    return _step(context, Action.RESERVE, terms, record, leg, rules, facts)
 
 
-def apply_reserve(context: Context, operation: pb.ReserveTransfer, step: Step | None) -> None:
+def apply_reserve(context: Context, _: pb.ReserveTransfer, step: Step | None) -> None:
     """Move the value to escrow; publish the follower's facts."""
     if step is None:
         return
     assert step.leg is not None
     assert step.rules is not None
     transfer_id = step.row.record.transfer_id
-    _use_hash_lock(context, read_terms(operation.terms), transfer_id, step)
+    _use_hash_lock(context, step)
     facts = step.rules.reserve(context, transfer_id, step.leg)
     if step.row.record.role == Role.DECIDER:
         step.rules.keep(context, step.leg, step.facts)
@@ -167,13 +171,12 @@ def check_reserve_and_commit(
     leg, rules = checked_leg(
         context, terms, transfer_id, operation.opening, operation.consents, facts
     )
-    step = _step(context, terms, Action.RESERVE_AND_COMMIT, Role.DECIDER, state, leg, rules)
-    record = replace(step.row.record, secret=operation.secret)
-    return step._replace(row=replace(step.row, record=record), facts=facts)
+    record = _record(terms, transfer_id, Role.DECIDER, state, secret=operation.secret)
+    return _step(context, Action.RESERVE_AND_COMMIT, terms, record, leg, rules, facts)
 
 
 def apply_reserve_and_commit(
-    context: Context, operation: pb.ReserveAndCommitTransfer, step: Step | None
+    context: Context, _: pb.ReserveAndCommitTransfer, step: Step | None
 ) -> None:
     """Escrow and settle the decider's leg and decide COMMIT, in one step."""
     if step is None:
@@ -181,7 +184,7 @@ def apply_reserve_and_commit(
     assert step.leg is not None
     assert step.rules is not None
     transfer_id = step.row.record.transfer_id
-    _use_hash_lock(context, read_terms(operation.terms), transfer_id, step)
+    _use_hash_lock(context, step)
     step.rules.reserve(context, transfer_id, step.leg)
     step.rules.keep(context, step.leg, step.facts)
     _finish(context, step, settled=True)
@@ -285,28 +288,41 @@ def _settle_unknown(context: Context, theirs: TransferRecord, outcome: Outcome) 
 # --- parts ---------------------------------------------------------------------------------------
 
 
-def _step(
-    context: Context,
+def _record(
     terms: Terms,
-    action: Action,
+    transfer_id: bytes,
     role: str,
     state: TransferState,
-    leg: Canonical,
-    rules: LegRules[Canonical],
-) -> Step:
-    record = TransferRecord(
+    *,
+    reason: str = "",
+    secret: bytes = b"",
+) -> TransferRecord:
+    """The first record of a transfer here."""
+    return TransferRecord(
         RECORD_VERSION,
-        transfer_id_of(terms),
+        transfer_id,
         terms.flow,
         role,
         state.value,
-        "",
-        b"",
+        reason,
+        secret,
         terms.deadline_unix_ms,
         b"",
     )
+
+
+def _step(
+    context: Context,
+    action: Action,
+    terms: Terms,
+    record: TransferRecord,
+    leg: Canonical,
+    rules: LegRules[Canonical],
+    facts: bytes,
+) -> Step:
+    """The step that takes a leg into escrow."""
     row = TransferRow(record, encode(terms), encode(leg), context.height)
-    return Step(action, row, leg, rules)
+    return Step(action, row, leg, rules, facts, terms.hash_lock)
 
 
 def _abort(
@@ -321,26 +337,16 @@ def _abort(
         leg, rules = own_leg(context, row)
         record = replace(row.record, state=TransferState.ABORTED.value, reason=reason)
         return Step(action, replace(row, record=record, height=context.height), leg, rules)
-    record = TransferRecord(
-        RECORD_VERSION,
-        transfer_id,
-        terms.flow,
-        Role.DECIDER,
-        TransferState.ABORTED.value,
-        reason,
-        b"",
-        terms.deadline_unix_ms,
-        b"",
-    )
+    record = _record(terms, transfer_id, Role.DECIDER, TransferState.ABORTED, reason=reason)
     return Step(action, TransferRow(record, encode(terms), b"", context.height), None, None)
 
 
-def _use_hash_lock(context: Context, terms: Terms, transfer_id: bytes, step: Step) -> None:
+def _use_hash_lock(context: Context, step: Step) -> None:
     assert step.leg is not None
     assert step.rules is not None
     for owner in step.rules.owners(step.leg):
-        key = HASH_LOCK.key(owner, terms.hash_lock)
-        context.state.put(HASH_LOCK, key, HashLockUse(transfer_id))
+        key = HASH_LOCK.key(owner, step.hash_lock)
+        context.state.put(HASH_LOCK, key, HashLockUse(step.row.record.transfer_id))
 
 
 def _finish(context: Context, step: Step, *, settled: bool) -> None:
