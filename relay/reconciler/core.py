@@ -189,6 +189,8 @@ class Reconciler:
             transfer.terms_bytes = terms
             transfer.terms = read_terms(terms)
         if newer:
+            if transfer.in_flight in self.queues[chain].flights:
+                transfer.in_flight = 0  # the step on its way there is done, or came too late
             self._planner.renew(transfer)
         if newer or gained:
             self._planner.plan(transfer)
@@ -287,8 +289,7 @@ class Reconciler:
         if flight.carried_to:
             lane.messages_answered(self.now_unix_ms, taken=next(results).reason is None)
         for (transfer, step), result in zip(flight.steps, results, strict=True):
-            transfer.in_flight = 0
-            if transfer.stage is Stage.ENDED:
+            if not _has_landed(transfer, flight):
                 continue
             if result.reason is None:
                 self._planner.succeeded(transfer, step, result.height)
@@ -307,8 +308,7 @@ class Reconciler:
         if flight.carried_to:
             lane.messages_answered(self.now_unix_ms, taken=False)
         for transfer, step in flight.steps:
-            transfer.in_flight = 0
-            if transfer.stage is Stage.ENDED:
+            if not _has_landed(transfer, flight):
                 continue
             if spoiled and len(flight.steps) == 1:
                 self._planner.blame(transfer, step, failure.reason, failure.message)
@@ -389,6 +389,17 @@ class Reconciler:
             if missing is not None:
                 fetches.append(FetchOutbox(queue.chain, missing))
         return fetches
+
+
+def _has_landed(transfer: Transfer, flight: Flight) -> bool:
+    """Whether the answer to this flight says anything new of the transfer.
+
+    Not where a newer record was seen first: then its next step may be on its way already.
+    """
+    if transfer.in_flight != flight.number:
+        return False
+    transfer.in_flight = 0
+    return transfer.stage is not Stage.ENDED
 
 
 def _but_decline(package: Package | None) -> Package | None:

@@ -81,10 +81,11 @@ class Transfer:
     `own` says whether it was handed to this relay; `unread` that it comes from the journal, and
     both chains must first say where it stands. `follower` and `decider` are the newest records
     seen there; `asked` and `told` are when each chain was last asked about it, and last answered.
-    `in_flight` is the number of the batch that holds its step, `queued` the chain whose queue it
-    is in, `echo` the chain that accepted a step whose record was not seen yet. `voices` are all
-    signatures handed over; `package` holds those whose turn it is, and `speaking` is the voice in
-    the step on its way. `opened_by` is the caller whose place it takes.
+    `in_flight` is the number of the batch that holds its step, until that is answered or its chain
+    shows a newer record; `queued` the chain whose queue it is in, `echo` the chain that accepted a
+    step whose record was not seen yet. `voices` are all signatures handed over; `package` holds
+    those whose turn it is, and `speaking` is the voice in the step on its way. `opened_by` is the
+    caller whose place it takes.
     """
 
     transfer_id: bytes
