@@ -22,7 +22,6 @@ from assetchain.contracts.listings.keys import LISTING
 from assetchain.reading import READING
 from common.encoding import encode
 from common.errors import CommonReason, Refused, TransferReason
-from common.ledger.compose import Composed
 from common.ledger.genesis import Genesis
 from common.ledger.identity import PARTY
 from common.ledger.lightclient import PEER
@@ -147,27 +146,35 @@ class GrpcLedger:
 
     async def submit(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """See `ChainLedger.submit`. The client's stream keeps their order, and tries again."""
-        return list(await asyncio.gather(*(self._send(one) for one in operations)))
+        await self._client.genesis()
+        begun = [self._begin(one) for one in operations]
+        try:
+            await asyncio.wait(begun, timeout=SUBMIT_SECONDS, return_when=asyncio.FIRST_EXCEPTION)
+            return _results(begun)
+        finally:
+            for outcome in begun:
+                outcome.cancel()
 
-    async def _send(self, operation: Operation) -> OperationResult:
-        """Neither the client nor a node that has it may bring it into a block too late."""
+    def _begin(self, operation: Operation) -> asyncio.Future[Outcome]:
+        """Send one. What the first block says is enough: the reconciler tries again itself.
+
+        Neither the client nor a node that has it may bring it into a block too late: then its
+        outcome is cancelled.
+        """
         message = self._operation_type(**{operation.kind: operation.payload})
         if not operation.not_after_unix_ms:
-            composed = self._client.prepare_unsigned(message)
-            return await self._outcome(composed)
+            return self._client.begin(self._client.prepare_unsigned(message), once=True)
+        loop = asyncio.get_running_loop()
         left_ms = operation.not_after_unix_ms - self._now_unix_ms()
         if left_ms <= 0:
-            return _GIVEN_UP
+            never: asyncio.Future[Outcome] = loop.create_future()
+            never.cancel()
+            return never
         composed = self._client.prepare_unsigned(message, valid_ms=min(left_ms, VALID_MS))
-        try:
-            async with asyncio.timeout(left_ms / 1_000):
-                return await self._outcome(composed)
-        except TimeoutError:
-            return _GIVEN_UP
-
-    async def _outcome(self, composed: Composed) -> OperationResult:
-        """What the first block says: the reconciler tries again itself, as its rules have it."""
-        return _result(await self._client.send(composed, seconds=SUBMIT_SECONDS, once=True))
+        outcome = self._client.begin(composed, once=True)
+        giving_up = loop.call_later(left_ms / 1_000, outcome.cancel)
+        outcome.add_done_callback(lambda _: giving_up.cancel())
+        return outcome
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -282,6 +289,16 @@ class GrpcLedger:
         rows.write((key, encode(grant.value)) for key, grant in found if grant.value)
         now_unix_ms = party.block.header.time_unix_ms
         return Sight(READING, Reader(rows), name, now_unix_ms).sees_any(parties)
+
+
+def _results(begun: Sequence[asyncio.Future[Outcome]]) -> list[OperationResult]:
+    """What became of each. Raises `Refused` where one has no outcome and was not given up."""
+    errors = [one.exception() for one in begun if one.done() and not one.cancelled()]
+    for error in filter(None, errors):
+        raise error
+    if not all(one.done() for one in begun):
+        raise Refused(CommonReason.OUTCOME_UNKNOWN, "a batch was not final in time")
+    return [_GIVEN_UP if one.cancelled() else _result(one.result()) for one in begun]
 
 
 def _result(outcome: Outcome) -> OperationResult:

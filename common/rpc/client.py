@@ -179,27 +179,32 @@ class LedgerClient:
         composed = [self.prepare(operation) for operation in operations]
         return await self.send_many(composed, seconds=seconds)
 
-    async def send(
-        self, composed: Composed, *, seconds: float = SUBMIT_SECONDS, once: bool = False
-    ) -> Outcome:
+    async def send(self, composed: Composed, *, seconds: float = SUBMIT_SECONDS) -> Outcome:
         """The outcome of a prepared transaction, success or refusal. May be called again.
 
-        With `once` a refusal in a block is the outcome even where a later block may have it
-        otherwise: a signer who is unknown may join. Raises `Refused`: OUTCOME_UNKNOWN where it is
-        not known in time.
+        Raises `Refused`: OUTCOME_UNKNOWN where it is not known in time.
         """
         await self._asker.genesis()
-        if self._submitter is None:
-            self._submitter = Submitter(self._nodes, self._verifier)
         try:
             async with asyncio.timeout(seconds):
-                return await self._submitter.submit(composed, once=once)
+                return await self.begin(composed)
         except TimeoutError:
             raise Refused(
                 CommonReason.OUTCOME_UNKNOWN,
                 "not final in time; ask by the transaction's id, or send it again unchanged",
                 transaction_id=composed.transaction_id.hex(),
             ) from None
+
+    def begin(self, composed: Composed, *, once: bool = False) -> asyncio.Future[Outcome]:
+        """Put a prepared transaction on its way, behind those begun before. Its outcome follows.
+
+        The genesis was asked for before. With `once` a refusal in a block is the outcome even where
+        a later block may have it otherwise: a signer who is unknown may join. Who cancels the
+        outcome waits no longer, and the transaction is not sent again.
+        """
+        if self._submitter is None:
+            self._submitter = Submitter(self._nodes, self._verifier)
+        return self._submitter.submit(composed, once=once)
 
     async def send_many(
         self, composed: Sequence[Composed], *, seconds: float = SUBMIT_SECONDS

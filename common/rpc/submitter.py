@@ -79,8 +79,8 @@ class Submitter:
         self._pause_seconds = 0.0
         self._task = asyncio.create_task(self._run(), name="submitter")
 
-    async def submit(self, composed: Composed, *, once: bool = False) -> Outcome:
-        """The outcome of a transaction, once it is known. Wait as long as you like.
+    def submit(self, composed: Composed, *, once: bool = False) -> asyncio.Future[Outcome]:
+        """Queue a transaction. Its outcome follows; cancel that to wait no longer.
 
         With `once`, what the first block says, for whoever asks again on its own.
 
@@ -93,7 +93,7 @@ class Submitter:
         ticket = Ticket(composed, asyncio.get_running_loop().create_future(), set(), once)
         self._queue.append(ticket)
         self._filled.set()
-        return await ticket.outcome
+        return ticket.outcome
 
     async def close(self) -> None:
         """Stop. Transactions that are still undecided end in `Refused(OUTCOME_UNKNOWN)`."""
@@ -132,7 +132,8 @@ class Submitter:
             while len(self._in_flight) >= BATCHES_IN_FLIGHT_MAX:
                 self._landed.clear()
                 await self._landed.wait()
-            await asyncio.sleep(self._pause_seconds)
+            if self._pause_seconds:
+                await asyncio.sleep(self._pause_seconds)
             tickets = self._take()
             if not tickets:
                 continue

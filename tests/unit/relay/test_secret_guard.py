@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from assetchain.v1.operation_pb2 import Operation as AssetOperation
-from common.errors import CommonReason
+from common.errors import CommonReason, Refused
 from common.rpc.client import VALID_MS, LedgerClient
 from common.rpc.verifier import Outcome
 from common.transfer.terms import Mode
@@ -27,25 +27,32 @@ class AwayClient:
 
     verifier = None
 
-    def __init__(self) -> None:
+    def __init__(self, away: Refused | None = None) -> None:
         self.valid_ms: list[int] = []
         self.sending = 0
+        self._away = away
 
     def prepare_unsigned(self, operation: Any, *, valid_ms: int = VALID_MS) -> Any:
         self.valid_ms.append(valid_ms)
         return operation
 
-    async def send(self, operation: Any, *, seconds: float, once: bool) -> Outcome:
-        assert seconds > 0
+    async def genesis(self) -> None:
+        """It is known."""
+
+    def begin(self, operation: Any, *, once: bool) -> asyncio.Future[Outcome]:
         assert once, "the reconciler tries again itself"
-        if operation.WhichOneof("kind") not in REVEALING:
-            return Outcome(b"", 0, "", 7)
-        self.sending += 1
-        never: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        try:
-            return await never
-        finally:
-            self.sending -= 1
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if self._away is not None:
+            outcome.set_exception(self._away)
+        elif operation.WhichOneof("kind") not in REVEALING:
+            outcome.set_result(Outcome(b"", 0, "", 7))
+        else:
+            self.sending += 1
+            outcome.add_done_callback(self._sent)
+        return outcome
+
+    def _sent(self, _: asyncio.Future[Outcome]) -> None:
+        self.sending -= 1
 
 
 def revealing(mode: str) -> tuple[Submit, int]:
@@ -103,6 +110,27 @@ async def test_a_secret_that_was_held_up_until_the_guard_time_is_not_sent_at_all
     results = await ledger_at(client, guarded).submit(submit.operations[-1:])
     assert [one.reason for one in results] == [CommonReason.OUTCOME_UNKNOWN]
     assert client.valid_ms == []
+
+
+async def test_a_batch_that_is_not_final_in_time_has_no_answer_and_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.ledgers.SUBMIT_SECONDS", 0.02)
+    submit, guarded = revealing(Mode.EXPRESS)
+    client = AwayClient()
+    with pytest.raises(Refused) as refused:
+        await ledger_at(client, guarded - 60_000).submit(submit.operations)
+    assert refused.value.reason is CommonReason.OUTCOME_UNKNOWN
+    await asyncio.sleep(0)
+    assert client.sending == 0
+
+
+async def test_a_batch_whose_chain_cannot_be_trusted_is_answered_so_at_once() -> None:
+    submit, guarded = revealing(Mode.EXPRESS)
+    client = AwayClient(away=Refused(CommonReason.HEADER_CONFLICT, "two final blocks"))
+    with pytest.raises(Refused) as refused:
+        await ledger_at(client, guarded - 60_000).submit(submit.operations)
+    assert refused.value.reason is CommonReason.HEADER_CONFLICT
 
 
 def test_a_transfer_whose_secret_was_given_up_returns_both_legs() -> None:
