@@ -77,6 +77,7 @@ class RelayDriver:
         """Recover what the journal kept, and go to work."""
         self.give(*self._journal.recover())
         self._spawn(self._run())
+        self._spawn(self._tick())
         for ledger in self.ledgers.values():
             self._spawn(watch_for_ever(ledger, self.give))
 
@@ -134,22 +135,20 @@ class RelayDriver:
 
     async def _run(self) -> None:
         while True:
-            await self._wait_for_inputs()
+            await self._filled.wait()
             inputs, self._inputs = self._inputs, []
             kept, self._kept = self._kept, []
             self._filled.clear()
             for effect in self.reconciler.advance(self.now_unix_ms(), inputs):
                 await self._carry_out(effect)
-            for future in kept:
-                if not future.done():
-                    future.set_result(None)
+            if kept:  # what is sent for them first: whoever handed it over can wait
+                asyncio.get_running_loop().call_soon(_answer, kept)
 
-    async def _wait_for_inputs(self) -> None:
-        try:
-            async with asyncio.timeout(self._tick_seconds):
-                await self._filled.wait()
-        except TimeoutError:
-            return
+    async def _tick(self) -> None:
+        """Time passes also where nothing comes in. One timer for all rounds, not one for each."""
+        while True:
+            await asyncio.sleep(self._tick_seconds)
+            self._filled.set()
 
     async def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -243,3 +242,10 @@ class RelayDriver:
         error = task.exception()
         if error is not None:
             self.fail(error)
+
+
+def _answer(kept: Sequence[asyncio.Future[None]]) -> None:
+    """What these callers handed over is durable."""
+    for future in kept:
+        if not future.done():
+            future.set_result(None)

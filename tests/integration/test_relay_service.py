@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -22,11 +22,14 @@ from common.rpc.status import refusals
 from relay.client import RelayClient
 from relay.dossier import verify_dossier
 from relay.driver import DEADLINE_SLACK_MS
+from relay.effects import Operation
 from relay.folder import format_relay, open_relay
+from relay.inputs import OperationResult
 from relay.journal import LmdbJournal, MemoryJournal
 from relay.metrics import RelayMetrics, facts_of
 from relay.process import RelayProcess
 from relay.reconciler import ChainPlan, Policy, Reconciler
+from relay.reconciler.packages import package_from
 from relay.settings import RelaySettings, load_settings
 from relay.v1.relay_service_pb2 import StartTransferRequest, TransferPackage
 from tests.kit.served import AUTHORITY, CLIENT, HOST, NETWORK
@@ -53,6 +56,25 @@ async def test_a_transfer_handed_over_ends_and_its_dossier_holds(relay: Running)
     assert [one.state for one in report.follower.records] == ["RESERVED", "SETTLED"]
     assert (report.follower.consents, report.decider.consents) == (("buyer",), ("seller",))
     relay.pair.check()
+
+
+async def test_the_first_step_leaves_before_who_handed_over_is_answered(
+    relay: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreement = relay.pair.trade()
+    books = relay.hub.ledgers[relay.pair.books.name]
+    submit, order = books.submit, []
+
+    async def noted(operations: Sequence[Operation]) -> list[OperationResult]:
+        await asyncio.sleep(0)  # what writes to the stream of a client is another task
+        order.append("sent")
+        return await submit(operations)
+
+    monkeypatch.setattr(books, "submit", noted)
+    package = package_from(relay.pair.package(agreement))
+    await relay.driver.hand_over(agreement.transfer_id, package, "client")
+    order.append("answered")
+    assert order == ["sent", "answered"]
 
 
 async def test_handing_the_same_over_again_changes_nothing(relay: Running) -> None:
