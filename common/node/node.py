@@ -439,9 +439,9 @@ class Node:
         if height > self._settled_height:
             self._settled_height = height
             self.raft.forbid_truncation(height)
+            self._ports.on_final(height)  # first: what a relay watches is its next step
             self._door.final(height)
             self._reads.final(height)
-            self._ports.on_final(height)
 
     def _tell_certified(self, made: Sequence[Certificate]) -> None:
         """Tell the followers, after the answers to those who wait here have gone their way.
