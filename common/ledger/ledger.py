@@ -160,12 +160,15 @@ class Ledger:
             raw = store.get(META_ROW)
         assert raw is not None
         meta = decode_trusted(Meta, raw)
+        torn = InvariantBroken(f"the stored state of height {meta.applied_height} is not whole")
+        if store.get(_row(HEADER_ROW, meta.applied_height)) is None:
+            raise torn
         buckets = ((key[1:], value) for key, value in _scan_all(store, BUCKET_ROW))
         reader = Buckets(store)
         tree = StateTree.restore(reader, meta.applied_height, buckets)
         ledger = cls(chain, genesis, store, verify, meta, tree, reader)
         if tree.root != ledger.header.state_root:
-            raise InvariantBroken(f"the stored state of height {meta.applied_height} is not whole")
+            raise torn
         return ledger
 
     # --- applying --------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ FLOORS = {
     "holds": 40,
     "listings": 15,
     "purchases": 40,
-    "pots filled": 2,
+    "pots filled": 1,
     "requests refused": 5,
     "attacks of a relay": 200,
     "attacks refused by a chain": 100,

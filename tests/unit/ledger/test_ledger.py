@@ -221,6 +221,15 @@ def test_a_state_that_is_not_whole_is_not_opened() -> None:
         made.reopen()
 
 
+def test_a_state_without_the_header_it_names_is_not_opened() -> None:
+    made = TallyLedger()
+    made.apply(made.deposit("acme", 5, 1))
+    [(key, _)] = made.store.scan(b"\x80", limit=1, reverse=True)
+    made.store.write([(key, None)])
+    with pytest.raises(InvariantBroken, match="is not whole"):
+        made.reopen()
+
+
 # --- finality ------------------------------------------------------------------------------------
 
 
