@@ -50,7 +50,8 @@ class Session(Canonical, frozen=True):
 class LmdbStateStore:
     """`StateStore` on the environment in `path`; `session` is its marker file, `boot` the boot id.
 
-    Written by one thread at a time; read by any.
+    Read and written by one thread: what is put off lies beside the environment. Any thread may
+    `maintain` it.
     """
 
     def __init__(
@@ -102,7 +103,11 @@ class LmdbStateStore:
 
     def get(self, key: bytes) -> bytes | None:
         """See `StateStore.get`."""
-        return self._later[key] if key in self._later else self._whole.get(key)
+        whole = self._whole
+        if key not in self._later:
+            return whole.get(key)
+        whole.check()
+        return self._later[key]
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `StateStore.get_many`."""
@@ -144,6 +149,7 @@ class LmdbStateStore:
 
     def write_later(self, rows: Iterable[Row]) -> None:
         """See `StateStore.write_later`."""
+        self._whole.check()
         self._later.update([(check_key(key), value) for key, value in rows])
         if len(self._later) > LATER_ROWS_MAX:
             self.flush()

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.errors import InvariantBroken
+from common.errors import InvariantBroken, StorageFailed
 from common.storage.memory import MemoryStateStore
 from common.storage.ports import KEY_BYTES_MAX, LATER_ROWS_MAX, SCAN_ROWS_MAX, StateStore
+from common.storage.state_store import LmdbStateStore
 from tests.kit.stores import formatted, opened
 
 
@@ -177,3 +178,20 @@ def test_no_more_is_put_off_than_a_few_rows(state: StateStore) -> None:
     if isinstance(state, MemoryStateStore):
         state.crash()
     assert state.get_many([key for key, _ in rows]) == [b"1"] * len(rows)
+
+
+def test_after_a_failure_nothing_is_put_off_and_nothing_of_it_is_read(state: StateStore) -> None:
+    state.write_later([(b"a", b"1")])
+    if isinstance(state, LmdbStateStore):
+        state._whole.fail(StorageFailed("a damaged page was read"))
+    else:
+        assert isinstance(state, MemoryStateStore)
+        state.fail()
+    for call in (
+        lambda: state.write_later([(b"b", b"1")]),
+        lambda: state.get(b"a"),
+        lambda: state.get_many([b"a"]),
+        state.flush,
+    ):
+        with pytest.raises(StorageFailed):
+            call()
