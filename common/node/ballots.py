@@ -39,23 +39,25 @@ class Ballots:
             self._tell_all(votes)
             return
         self._newest = votes[-1]
-        if self._finality.is_certified(self._newest.vote.height):
-            return
-        self._told_leader += votes
+        wanted = self._not_certified(votes)
+        self._told_leader += wanted
         if leader_id in self._mailbox.peers:
-            for vote in votes:
+            for vote in wanted:
                 self._mailbox.say(leader_id, vote)
 
     def tick(self) -> None:
         """Vote before all where the leader's certificate has not come; at times show the newest."""
         self._ticks += 1
         told, self._told_leader = self._told_leader, []
-        due = [vote for vote in told if not self._finality.is_certified(vote.vote.height)]
+        due = self._not_certified(told)
         if self._ticks % SHOW_TICKS == 0 and self._newest is not None:
             if self._newest not in due:
                 due.append(self._newest)
             self._newest = None
         self._tell_all(due)
+
+    def _not_certified(self, votes: Sequence[SignedVote]) -> list[SignedVote]:
+        return [vote for vote in votes if not self._finality.is_certified(vote.vote.height)]
 
     def _tell_all(self, votes: Sequence[SignedVote]) -> None:
         for vote in votes:

@@ -132,6 +132,22 @@ def test_who_was_not_needed_for_the_certificate_hears_of_the_commit_with_it() ->
     assert [(to, append.commit) for to, append in solo.take(Append)] == [(SLOW, 2)]
 
 
+def test_a_vote_below_a_certified_height_is_told_where_its_own_certificate_is_missing() -> None:
+    solo = Solo()
+    solo.node.start()
+    second = Block(BLOCK.time_unix_ms + 1, ())
+    solo.append(BLOCK, second)
+    solo.holds_writes = True
+    solo.append(commit=2, round_number=2)
+    for peer in QUICK:
+        solo.receive(peer, solo.vote_of(peer, 2))
+    solo.sync()  # one record covers both; with the own vote the second is certified, alone
+    assert solo.final == [2]
+    assert [vote.vote.height for _, vote in solo.take(SignedVote)] == [1]
+    solo.ticks(1)
+    assert {to for to, vote in solo.take(SignedVote) if vote.vote.height == 1} == set(PEERS)
+
+
 def test_a_vote_for_what_is_certified_is_shown_with_the_newest_and_no_sooner() -> None:
     solo = Solo()
     solo.node.start()
