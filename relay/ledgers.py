@@ -147,8 +147,9 @@ class GrpcLedger:
     async def submit(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """See `ChainLedger.submit`. The client's stream keeps their order, and tries again."""
         await self._client.genesis()
-        begun = [self._begin(one) for one in operations]
+        begun: list[asyncio.Future[Outcome]] = []
         try:
+            begun.extend(self._begin(one) for one in operations)
             await asyncio.wait(begun, timeout=SUBMIT_SECONDS, return_when=asyncio.FIRST_EXCEPTION)
             return _results(begun)
         finally:

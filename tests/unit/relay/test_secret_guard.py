@@ -133,6 +133,26 @@ async def test_a_batch_whose_chain_cannot_be_trusted_is_answered_so_at_once() ->
     assert refused.value.reason is CommonReason.HEADER_CONFLICT
 
 
+async def test_a_batch_that_finds_no_room_leaves_nothing_of_it_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    submit, guarded = revealing(Mode.EXPRESS)
+    client = AwayClient()
+    begin = client.begin
+
+    def full(operation: Any, *, once: bool) -> asyncio.Future[Outcome]:
+        if client.sending:
+            raise Refused(CommonReason.BUSY, "too many transactions wait already")
+        return begin(operation, once=once)
+
+    monkeypatch.setattr(client, "begin", full)
+    with pytest.raises(Refused) as refused:
+        await ledger_at(client, guarded - 60_000).submit(submit.operations[-1:] * 2)
+    assert refused.value.reason is CommonReason.BUSY
+    await asyncio.sleep(0)
+    assert client.sending == 0
+
+
 def test_a_transfer_whose_secret_was_given_up_returns_both_legs() -> None:
     pair = TwoChains()
     relay = HarnessRelay(pair)
