@@ -41,6 +41,8 @@ __all__ = ["Finality", "Halt"]
 HEIGHTS_AHEAD_MAX = 256
 HEIGHTS_OPEN_MAX = 1024
 """Heights with votes and no certificate that are kept at most."""
+NEEDS_ALL_TICKS = 100
+"""How long after a late certificate nobody is spared a vote: ten seconds."""
 
 
 class Halt(Exception):
@@ -84,6 +86,8 @@ class Finality:
         self._shown_by_needed = 0
         self._certified_seen = ledger.certified_through
         self._lag_ticks = 0
+        self._applied_seen = 0
+        self._needs_all_ticks = 0
 
     @property
     def signed_height(self) -> int:
@@ -302,7 +306,18 @@ class Finality:
         self._certified_seen = seen
         if lagging:
             self._vote_again(seen + 1)
+        applied = self._ledger.applied_height
+        late = self._ledger.final_height < self._applied_seen == applied
+        self._needs_all_ticks = NEEDS_ALL_TICKS if late else max(0, self._needs_all_ticks - 1)
+        self._applied_seen = applied
         return self._lag_ticks
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether the newest block has lately waited a whole tick to be final: who acknowledges
+        first may not vote. Then all followers are to hear of a commit at once.
+        """
+        return self._needs_all_ticks > 0
 
     def _vote_again(self, first: int) -> None:
         """Count the own votes for old heights whose certificates were lost with the state."""

@@ -248,6 +248,8 @@ class Node:
             else:
                 self._writes.after_all(persisted)
         self._committed.extend(ready.committed)
+        if ready.committed and self._finality.needs_all:
+            self.raft.announce_commit()
         for answer in ready.reads:
             self._reads.answered(answer, self.ledger.final_height)
 
@@ -444,10 +446,7 @@ class Node:
             self._reads.final(height)
 
     def _tell_certified(self, made: Sequence[Certificate]) -> None:
-        """Tell the followers, after the answers to those who wait here have gone their way.
-
-        Who was not needed for the certificate hears of the commit with it.
-        """
+        """Tell all followers of it, and of the commit, after those who wait here are answered."""
         for certificate in made:
             self._mailbox.say_all(CertificateNotice(certificate))
         self.raft.announce_commit()

@@ -6,6 +6,7 @@ from common.crypto.signing import verify
 from common.ledger.block import Block
 from common.ledger.certificate import Certificate, VoteSignature, check_certificate
 from common.node.ballots import SHOW_TICKS
+from common.node.finality import NEEDS_ALL_TICKS
 from common.node.frames import (
     CertificateNotice,
     CertificateReply,
@@ -130,6 +131,41 @@ def test_who_was_not_needed_for_the_certificate_hears_of_the_commit_with_it() ->
     solo.vote_for_all(QUICK)
     assert [to for to, _ in solo.take(CertificateNotice)] == list(PEERS)
     assert [(to, append.commit) for to, append in solo.take(Append)] == [(SLOW, 2)]
+
+
+def test_who_acknowledges_first_and_does_not_vote_delays_one_block_and_not_the_next() -> None:
+    solo = Solo()
+    solo.lead()
+    silent, honest = QUICK
+    told: list[set[str]] = []
+    for number in (1, 2):
+        solo.take(Append)
+        solo.submit(solo.transaction(number))
+        entries = dict(solo.take(Append))
+        for peer in (silent, honest, SLOW):
+            solo.accept(peer, entries[peer])
+        height = solo.node.ledger.applied_height
+        told.append({to for to, append in solo.take(Append) if append.commit == height})
+        solo.vote_for_all([honest])
+        solo.ticks(2)
+        assert SLOW in told[-1] or SLOW in dict(solo.take(Append)), "the heartbeat tells it"
+        solo.vote_for_all([SLOW])
+        assert solo.node.final_height == height
+    assert told == [set(QUICK), set(PEERS)]
+
+
+def test_all_hear_of_a_commit_at_once_only_for_a_while() -> None:
+    solo = Solo()
+    solo.lead(final=False)
+    solo.ticks(2)
+    assert solo.node._finality.needs_all
+    solo.vote_for_all()
+    solo.acknowledge()
+    for _ in range(NEEDS_ALL_TICKS):
+        solo.ticks(1)
+        solo.acknowledge()
+        solo.vote_for_all()
+    assert not solo.node._finality.needs_all
 
 
 def test_a_vote_below_a_certified_height_is_told_where_its_own_certificate_is_missing() -> None:
