@@ -107,6 +107,7 @@ class Life:
             append_bytes_max=self.random.choice((4, 64)),
             cached_bytes_max=self.random.choice((1, 1 << 20)),
             committed_entries_max=self.random.choice((1, 64)),
+            commit_news_max=self.random.randint(1, size),
         )
         for node in self.cluster.nodes.values():
             node.holds_writes = True
@@ -152,6 +153,7 @@ class Life:
             (self._cut, 3),
             (self._heal, 4),
             (self._transfer, 1),
+            (self._announce, 4),
         )
         actions = [action for action, _ in steps]
         weights = [weight for _, weight in steps]
@@ -241,6 +243,10 @@ class Life:
     def _transfer(self) -> None:
         if node := self._any_leader():
             node.up.transfer_leadership(self.random.choice(node.up.voters))
+
+    def _announce(self) -> None:
+        if node := self._any_leader():
+            node.up.announce_commit()
 
     def heal_and_agree(self) -> None:
         """Liveness: with all nodes up and all links whole, a new entry is soon applied by all."""
