@@ -164,7 +164,7 @@ class StateStore(Protocol):
         ...
 
     def write_later(self, rows: Iterable[Row]) -> None:
-        """Apply rows, all or none, together with the next `write`, or once many wait.
+        """Apply rows, all or none, together with the next `write`; now, where too many would wait.
 
         Reads show them at once. Until they are written the end of the process loses them: they are
         made again from the log, or asked for.

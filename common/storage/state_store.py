@@ -150,9 +150,11 @@ class LmdbStateStore:
     def write_later(self, rows: Iterable[Row]) -> None:
         """See `StateStore.write_later`."""
         self._whole.check()
-        self._later.update([(check_key(key), value) for key, value in rows])
-        if len(self._later) > LATER_ROWS_MAX:
-            self.flush()
+        put_off = [(check_key(key), value) for key, value in rows]
+        if len(self._later) + len(put_off) > LATER_ROWS_MAX:
+            self.write(put_off)
+        else:
+            self._later.update(put_off)
 
     def flush(self) -> None:
         """See `StateStore.flush`."""
