@@ -54,9 +54,6 @@ class Tag(enum.Enum):
     VALUATION = b"wutong/1/valuation"
     RECEIPT = b"wutong/1/receipt"
 
-    # There is one object of each member; the hash `Enum` gives it is that of its name, in Python.
-    __hash__ = object.__hash__
-
 
 def sha256(data: bytes) -> bytes:
     """Plain SHA-256: 32 bytes. For published structures (RFC 9162) and the hash lock only."""

@@ -12,6 +12,7 @@ it is a function of the log; where a crash of the operating system may have torn
     ports.py         what a node needs of a disk: `LogStore`, `StateStore`                    (pure)
     outline.py       the shape of the log in memory, and the rules every write of it keeps    (pure)
     keys.py          the keys of state rows, and the range of a scan                          (pure)
+    later.py         rows that wait for the next write of the state                           (pure)
     records.py       the checksum that binds each record to its key                           (pure)
     memory.py        the in-memory twins, with crashes to order, for the simulation           (pure)
     files.py         small files beside the environments: sealed, written whole or not at all

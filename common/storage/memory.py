@@ -31,8 +31,9 @@ from common.errors import InvariantBroken, StorageFailed
 from common.raft.messages import Entry
 from common.raft.storage import fitting
 from common.storage.keys import check_key, scan_range
+from common.storage.later import PutsOff
 from common.storage.outline import LogOutline, place
-from common.storage.ports import LATER_ROWS_MAX, LogImage, LogWrite, Row
+from common.storage.ports import LogImage, LogWrite, Row
 
 __all__ = ["MemoryLogStore", "MemoryStateStore"]
 
@@ -44,6 +45,7 @@ class _Failing:
     """A store that can be told to fail, and then fails for ever."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._failure: str | None = None
 
     @property
@@ -167,7 +169,7 @@ class MemoryLogStore(_Failing):
             self._queued_signed.clear()
 
 
-class MemoryStateStore(_Failing):
+class MemoryStateStore(_Failing, PutsOff):
     """`StateStore` in memory."""
 
     def __init__(self) -> None:
@@ -175,7 +177,6 @@ class MemoryStateStore(_Failing):
         self._rows: SortedDict[bytes, bytes] = SortedDict()
         self._suspect = False
         self._unsynced: deque[tuple[tuple[Row, ...], tuple[Row, ...]]] = deque()  # (done, undo)
-        self._later: dict[bytes, bytes | None] = {}
 
     # --- StateStore
 
@@ -209,8 +210,7 @@ class MemoryStateStore(_Failing):
         """See `StateStore.scan`."""
         self._check()
         low, high = scan_range(prefix, after, limit, reverse)
-        if any(key.startswith(prefix) for key in self._later):
-            self.flush()
+        self._flush_under(prefix)
         if low >= high:
             return []
         keys = self._rows.irange(low, high, (True, False), reverse)
@@ -226,20 +226,6 @@ class MemoryStateStore(_Failing):
         self._unsynced.append((done, undo))
         if len(self._unsynced) > UNSYNCED_WRITES_MAX:
             self._unsynced.popleft()
-
-    def write_later(self, rows: Iterable[Row]) -> None:
-        """See `StateStore.write_later`."""
-        self._check()
-        put_off = [(check_key(key), value) for key, value in rows]
-        if len(self._later) + len(put_off) > LATER_ROWS_MAX:
-            self.write(put_off)
-        else:
-            self._later.update(put_off)
-
-    def flush(self) -> None:
-        """See `StateStore.flush`."""
-        if self._later:
-            self.write(())
 
     def sync(self) -> None:
         """See `StateStore.sync`."""

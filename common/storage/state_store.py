@@ -24,7 +24,8 @@ from common.errors import InvariantBroken, StorageFailed
 from common.storage.environment import MAP_BYTES_START, Environment, Writing, put_rows
 from common.storage.files import read_sealed, sync_folder, write_sealed
 from common.storage.keys import check_key, scan_range
-from common.storage.ports import LATER_ROWS_MAX, RESERVED_PREFIX, Row
+from common.storage.later import PutsOff
+from common.storage.ports import RESERVED_PREFIX, Row
 from common.storage.records import seal
 
 __all__ = ["LmdbStateStore", "format_state"]
@@ -47,7 +48,7 @@ class Session(Canonical, frozen=True):
         return self.clean or (self.boot == boot != "")
 
 
-class LmdbStateStore:
+class LmdbStateStore(PutsOff):
     """`StateStore` on the environment in `path`; `session` is its marker file, `boot` the boot id.
 
     Read and written by one thread: what is put off lies beside the environment. Any thread may
@@ -63,6 +64,7 @@ class LmdbStateStore:
         bytes_max: int,
         bytes_start: int = MAP_BYTES_START,
     ) -> None:
+        super().__init__()
         self._path = path
         self._session = session
         self._boot = boot
@@ -70,7 +72,6 @@ class LmdbStateStore:
         self._bytes_start = bytes_start
         self._environment: Environment | None = None
         self._closed = False
-        self._later: dict[bytes, bytes | None] = {}
         if _read_session(session).whole_under(boot):
             self._mark(clean=False)
             self._open(create=False)
@@ -103,26 +104,23 @@ class LmdbStateStore:
 
     def get(self, key: bytes) -> bytes | None:
         """See `StateStore.get`."""
-        whole = self._whole
         if key not in self._later:
-            return whole.get(key)
-        whole.check()
+            return self._whole.get(key)
+        self._check()
         return self._later[key]
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `StateStore.get_many`."""
-        found = self._whole.get_many(keys)
-        if not self._later:
-            return found
-        return [self._later.get(key, value) for key, value in zip(keys, found, strict=True)]
+        written = [key for key in keys if key not in self._later]
+        found = iter(self._whole.get_many(written))
+        return [self._later[key] if key in self._later else next(found) for key in keys]
 
     def scan(
         self, prefix: bytes, *, after: bytes | None = None, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """See `StateStore.scan`."""
         low, high = scan_range(prefix, after, limit, reverse)
-        if any(key.startswith(prefix) for key in self._later):
-            self.flush()
+        self._flush_under(prefix)
         return self._whole.scan(low, high, rows_max=limit, bytes_max=NO_LIMIT, reverse=reverse)
 
     def verify(self) -> int:
@@ -146,20 +144,6 @@ class LmdbStateStore:
 
         whole.write(apply)
         self._later.clear()
-
-    def write_later(self, rows: Iterable[Row]) -> None:
-        """See `StateStore.write_later`."""
-        self._whole.check()
-        put_off = [(check_key(key), value) for key, value in rows]
-        if len(self._later) + len(put_off) > LATER_ROWS_MAX:
-            self.write(put_off)
-        else:
-            self._later.update(put_off)
-
-    def flush(self) -> None:
-        """See `StateStore.flush`."""
-        if self._later:
-            self.write(())
 
     def sync(self) -> None:
         """See `StateStore.sync`."""
@@ -212,6 +196,9 @@ class LmdbStateStore:
             )
             raise StorageFailed(f"{self._path} is {why}")
         return self._environment
+
+    def _check(self) -> None:
+        self._whole.check()
 
     def _mark(self, *, clean: bool) -> None:
         write_sealed(self._session, encode(Session(self._boot, clean)))
