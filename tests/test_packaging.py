@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -47,8 +48,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unpacked wheel that is built from the source distribution."""
-    archive = build(source, "wheel", tmp_path_factory.mktemp("wheel"))
+    """The unpacked wheel that is built from the source distribution.
+
+    Built from a copy: a build generates code beside its sources, and `source` is judged as it is.
+    """
+    copy = shutil.copytree(source, tmp_path_factory.mktemp("build") / source.name)
+    archive = build(copy, "wheel", tmp_path_factory.mktemp("wheel"))
     folder = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(archive) as file:
         file.extractall(folder)
