@@ -113,11 +113,10 @@ def admit(context: Context, transaction: Transaction) -> None:
 
 
 def identify(context: Context, transaction: Transaction) -> None:
-    """Refuse what is not valid at this time or signed by no user of an active party.
+    """Refuse what is signed by no user of an active party.
 
     Tells the context who signed, and the roles in force.
     """
-    window.check_validity(transaction.valid_until_unix_ms, context.time_unix_ms)
     context.sender = transaction.sender
     context.public_key = transaction.public_key
     context.roles = (
@@ -132,6 +131,7 @@ def identify(context: Context, transaction: Transaction) -> None:
 def judge(context: Context, transaction: Transaction) -> object:
     """The plan of a transaction the state accepts now. Raises `Refused`; writes nothing."""
     admit(context, transaction)
+    _check_validity(context, transaction)
     identify(context, transaction)
     rule = context.chain.rules[transaction.kind]
     if transaction.sender:
@@ -141,6 +141,11 @@ def judge(context: Context, transaction: Transaction) -> object:
         return rule.check(context, transaction.payload)
     finally:
         context.state.writable = True
+
+
+def _check_validity(context: Context, transaction: Transaction) -> None:
+    time_unix_ms = context.time_unix_ms
+    window.check_validity(transaction.valid_until_unix_ms, time_unix_ms, time_unix_ms)
 
 
 def _apply_one(context: Context, transaction: Transaction) -> TransactionReceipt:
@@ -214,6 +219,7 @@ def _keep_longer(context: Context, transaction: Transaction, earlier: window.Rec
     """
     try:
         admit(context, transaction)
+        _check_validity(context, transaction)
         identify(context, transaction)
     except Refused:
         return

@@ -66,18 +66,20 @@ def recorded(state: State, transaction_id: bytes, time_unix_ms: int) -> Recorded
     return row
 
 
-def check_validity(valid_until_unix_ms: int, time_unix_ms: int) -> None:
+def check_validity(valid_until_unix_ms: int, since_unix_ms: int, now_unix_ms: int) -> None:
     """Refuse a transaction that is expired, or valid for too long. After the repeat check.
 
-    Once its result may have left the window nothing is said of whether it ran: NOT_IN_WINDOW.
+    EXPIRED says that it never takes effect: by `since` it was over, and what was in time then is
+    recorded. The rest `now` judges. In a block both are its time. Once its result may have left the
+    window nothing is said of whether it ran: NOT_IN_WINDOW.
     """
-    if expired(time_unix_ms, valid_until_unix_ms + WINDOW_GRACE_MS):
+    if expired(now_unix_ms, valid_until_unix_ms + WINDOW_GRACE_MS):
         raise Refused(
             CommonReason.NOT_IN_WINDOW, "too old to know; ask the block index by transaction id"
         )
-    if expired(time_unix_ms, valid_until_unix_ms):
+    if expired(since_unix_ms, valid_until_unix_ms):
         raise Refused(CommonReason.EXPIRED, f"it was valid until {valid_until_unix_ms}")
-    if valid_until_unix_ms > time_unix_ms + VALIDITY_MAX_MS:
+    if valid_until_unix_ms > now_unix_ms + VALIDITY_MAX_MS:
         raise Refused(
             CommonReason.VALID_UNTIL_TOO_FAR, f"valid for more than {VALIDITY_MAX_MS} ms from now"
         )

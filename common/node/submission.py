@@ -5,6 +5,9 @@
 A transaction that is already under way is joined, one whose result is recorded is answered with it
 once that is final. Refusals at the door are cheap judgements of shape, signature and signer; what
 the rules say is decided when the block is applied, the same on every node.
+
+But for the signer, and a validity that is too long, a refusal of what is signed is for good: it
+follows from the bytes, or from final blocks.
 """
 
 from __future__ import annotations
@@ -170,8 +173,8 @@ class Door:
         self, batch: Batch, arrivals: Sequence[tuple[int, OpenTransaction, list[SignatureClaim]]]
     ) -> None:
         ledger = self._ledger
-        time_unix_ms = max(self._now_unix_ms(), ledger.header.time_unix_ms + 1)
-        context = ledger.context(ledger.applied_height + 1, time_unix_ms)
+        final_unix_ms = ledger.header_at(ledger.final_height).time_unix_ms
+        context = ledger.context(ledger.applied_height + 1, final_unix_ms)
         for slot, arrival, _ in arrivals:
             try:
                 self._admit(context, batch, slot, arrival)
@@ -184,17 +187,20 @@ class Door:
         transition.admit(context, transaction)
         known = self._open.get(transaction.transaction_id)
         if known is not None:
-            _require_same(known.transaction.body_hash, transaction)
+            if known.transaction.body_hash != transaction.body_hash:
+                raise _reused_perhaps()
             known.waiters.append((batch, slot))
             return
         if transaction.sender:
             recorded = window.recorded(
                 context.state, transaction.transaction_id, context.time_unix_ms
             )
-            if recorded is not None:
-                _require_same(recorded.body_hash, transaction)
+            if recorded is not None and recorded.body_hash == transaction.body_hash:
                 self._answer(batch, slot, arrival, recorded)
                 return
+            if recorded is not None:
+                self._refuse_reuse(transaction, recorded)
+        self._check_validity(context, transaction)
         transition.identify(context, transaction)
         closed = self._closed_because() or self._full(arrival)
         if closed is not None:
@@ -219,6 +225,28 @@ class Door:
             return
         arrival.waiters.append((batch, slot))
         self._decided.setdefault(recorded.height, []).append((arrival, result))
+
+    def _refuse_reuse(self, transaction: Transaction, recorded: window.Recorded) -> None:
+        """Refuse a second body of a request id where it is sure that it never takes effect.
+
+        Where it could outlive the first result, a block must see it, which keeps that for longer.
+        """
+        if recorded.height > self._ledger.final_height:
+            raise _reused_perhaps()
+        if transaction.valid_until_unix_ms <= recorded.valid_until_unix_ms + window.WINDOW_GRACE_MS:
+            message = "the request id was used for another body"
+            raise Refused(CommonReason.REQUEST_ID_REUSED, message)
+
+    def _check_validity(self, context: Context, transaction: Transaction) -> None:
+        """Refuse what no later block can have in time, and what is valid for too long.
+
+        By its clock a node cannot say that what is signed is expired: a block of a slower clock may
+        have it. What nobody signed ends by the clock: its refusal is no outcome, and a secret whose
+        time is over does not come into a block.
+        """
+        now_unix_ms = max(self._now_unix_ms(), self._ledger.header.time_unix_ms + 1)
+        since_unix_ms = context.time_unix_ms if transaction.sender else now_unix_ms
+        window.check_validity(transaction.valid_until_unix_ms, since_unix_ms, now_unix_ms)
 
     def _full(self, arrival: OpenTransaction) -> Refused | None:
         settings = self._settings
@@ -300,9 +328,9 @@ class Door:
         self._decided.clear()
 
 
-def _require_same(body_hash: bytes, transaction: Transaction) -> None:
-    if body_hash != transaction.body_hash:
-        raise Refused(CommonReason.REQUEST_ID_REUSED, "the request id was used for another body")
+def _reused_perhaps() -> Refused:
+    message = "another body of this request id is under way; what becomes of it is not final yet"
+    return Refused(CommonReason.BUSY, message)
 
 
 def _unknown(message: str) -> Refused:

@@ -182,6 +182,9 @@ class LedgerClient:
     async def send(self, composed: Composed, *, seconds: float = SUBMIT_SECONDS) -> Outcome:
         """The outcome of a prepared transaction, success or refusal. May be called again.
 
+        A refusal may be one of which nothing is known but that the nodes refuse it as things stand:
+        `Outcome.may_yet_take_effect`.
+
         Raises `Refused`: OUTCOME_UNKNOWN where it is not known in time.
         """
         await self._asker.genesis()

@@ -6,7 +6,7 @@ the queue, the same bytes, until it is decided or its caller stops waiting: the 
 repeat with the recorded result, so sending again is always safe.
 
 What ends a wait: a result that is proven and settled (for whoever asks again on its own: proven is
-enough), or a refusal at the door that so many nodes give that one of them is honest. One node's
+enough), or a refusal that enough nodes give at their doors (`Verifier.ends_a_wait`). One node's
 word does not: it could pass the transaction on.
 """
 
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import grpc
 import structlog
 
-from common.errors import CommonReason, Refused, reason_of
+from common.errors import CommonReason, Reason, Refused, reason_of
 from common.ledger.block import BLOCK_TRANSACTIONS_MAX
 from common.ledger.compose import Composed
 from common.rpc.channels import NodeChannel, Nodes
@@ -53,14 +53,14 @@ _log = structlog.get_logger(__name__)
 
 
 class Ticket(NamedTuple):
-    """A transaction, whoever waits for it, and the nodes that refuse it at their doors.
+    """A transaction, whoever waits for it, and why which nodes refuse it at their doors.
 
     `once` says that what any block says is enough, though a later one might say otherwise.
     """
 
     composed: Composed
     outcome: asyncio.Future[Outcome]
-    refusing: set[str]
+    refusing: dict[str, Reason]
     once: bool
 
 
@@ -90,7 +90,7 @@ class Submitter:
             raise Refused(CommonReason.NOT_READY, "the client is closed")
         if len(self._queue) >= QUEUE_TRANSACTIONS_MAX:
             raise Refused(CommonReason.BUSY, f"{len(self._queue)} transactions wait already")
-        ticket = Ticket(composed, asyncio.get_running_loop().create_future(), set(), once)
+        ticket = Ticket(composed, asyncio.get_running_loop().create_future(), {}, once)
         self._queue.append(ticket)
         self._filled.set()
         return ticket.outcome
@@ -229,11 +229,15 @@ class Submitter:
             result, blocks.get(result.height), composed.transaction_id, composed.body_hash
         )
         reason = outcome.reason
-        if outcome.height == 0 and reason is not None and not reason.transient:
-            ticket.refusing.add(node.node_id)
-        believed = len(ticket.refusing) >= self._verifier.believed_count
-        is_enough = outcome.is_settled or (ticket.once and outcome.height > 0)
-        if not (is_enough or (outcome.height == 0 and believed)):
+        if outcome.height > 0:
+            is_enough = outcome.is_settled or ticket.once
+        elif reason is None or reason.transient:
+            is_enough = False
+            ticket.refusing.pop(node.node_id, None)
+        else:
+            ticket.refusing[node.node_id] = reason
+            is_enough = self._verifier.ends_a_wait(outcome, ticket.refusing)
+        if not is_enough:
             return False
         if not ticket.outcome.done():
             ticket.outcome.set_result(outcome)

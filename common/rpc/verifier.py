@@ -10,7 +10,7 @@ A node whose answer does not stand is `Untrue`: the answer is worth nothing, ano
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
@@ -56,7 +56,7 @@ class Outcome(NamedTuple):
     """What became of a transaction. `code` 0: it took effect; else the number of the reason.
 
     At a `height` above 0 this is proven: `block` is the final block, `receipt` the proof under it.
-    Height 0 is the word of one node, which refused it at its door; nobody else has seen it.
+    Height 0 is a refusal at a door: a node's word, until enough of them give it.
     """
 
     transaction_id: bytes
@@ -74,12 +74,18 @@ class Outcome(NamedTuple):
 
     @property
     def is_settled(self) -> bool:
-        """Whether this is proven, and no later block can have it otherwise.
+        """Whether this is proven, and no later block can have it otherwise."""
+        return self.height > 0 and not self.may_yet_take_effect
 
-        Not so a refusal at the door, which is one node's word; nor one in a block because of what
-        may change: the same body can be put in again, under its true signature or later.
+    @property
+    def may_yet_take_effect(self) -> bool:
+        """Whether the reason of a refusal may pass: whoever has the body can put it in again.
+
+        Under a signer who joins, or once its validity is not too long; in a block also under its
+        true signature, where at a door the very bytes that were sent are what is judged.
         """
-        return self.height > 0 and self.reason not in _MAY_YET_TAKE_EFFECT
+        forged = self.reason is CommonReason.BAD_SIGNATURE and self.height > 0
+        return forged or self.reason in _MAY_PASS
 
     @property
     def reason(self) -> Reason | None:
@@ -92,9 +98,21 @@ class Outcome(NamedTuple):
             return CommonReason.UNKNOWN_OPERATION
 
     def require_success(self) -> Outcome:
-        """This outcome, where the transaction took effect. Raises its `Refused` otherwise."""
+        """This outcome, where the transaction took effect. Raises its `Refused` otherwise.
+
+        Raises `Refused(OUTCOME_UNKNOWN)` where it is refused, and may yet take effect.
+        """
         if self.reason is None:
             return self
+        if self.may_yet_take_effect:
+            raise Refused(
+                CommonReason.OUTCOME_UNKNOWN,
+                f"refused as things stand ({self.reason.name}: {self.message}), and may yet take"
+                " effect while it is valid; ask by the transaction's id,"
+                " or send it again unchanged",
+                refusal=self.reason.name,
+                transaction_id=self.transaction_id.hex(),
+            )
         raise Refused(
             self.reason,
             self.message,
@@ -104,8 +122,8 @@ class Outcome(NamedTuple):
         )
 
 
-_MAY_YET_TAKE_EFFECT: frozenset[Reason | None] = frozenset(
-    {CommonReason.BAD_SIGNATURE, CommonReason.SIGNER_UNKNOWN, CommonReason.VALID_UNTIL_TOO_FAR}
+_MAY_PASS: frozenset[Reason | None] = frozenset(
+    {CommonReason.SIGNER_UNKNOWN, CommonReason.VALID_UNTIL_TOO_FAR}
 )
 
 
@@ -149,6 +167,18 @@ class Verifier:
         assert self._genesis is not None, "the genesis is learned first"
         node_set = self._genesis.node_set
         return len(node_set.nodes) - node_set.quorum + 1
+
+    def ends_a_wait(self, outcome: Outcome, said: Mapping[str, Reason]) -> bool:
+        """Whether a refusal at a door is the last word, by what each node has `said` at its door.
+
+        A reason that is for good needs one honest node. One that may pass is also what an honest
+        node says that is behind: a quorum has to refuse, and still it may yet take effect.
+        """
+        assert self._genesis is not None, "the genesis is learned first"
+        if outcome.may_yet_take_effect:
+            return len(said) >= self._genesis.node_set.quorum
+        same = sum(1 for reason in said.values() if reason is outcome.reason)
+        return same >= self.believed_count
 
     def learn_genesis(self, data: bytes) -> Genesis:
         """Take the genesis of the pinned chain id. Raises `Untrue` for any other."""

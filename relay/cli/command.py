@@ -85,11 +85,12 @@ def end_refused(refused: Refused) -> NoReturn:
     """Say what was refused and what to do next; end with its exit code."""
     say(f"{refused.reason.name}: {refused.message}")
     transaction_id = refused.metadata.get("transaction_id")
-    if refused.reason.kind is Kind.UNKNOWN and transaction_id:
+    may_be_asked = refused.reason.kind is Kind.UNKNOWN and transaction_id
+    if may_be_asked:
         chain = refused.metadata.get("chain", "CHAIN")
-        say("It may have taken effect. Ask again:")
+        say("It may have taken effect, or yet do so. Ask again:")
         say(f"  wutong transaction show {chain} {transaction_id}")
-    elif advice := advice_on(refused):
+    if (not may_be_asked or "refusal" in refused.metadata) and (advice := advice_on(refused)):
         say(advice)
     raise typer.Exit(exit_of(refused))
 

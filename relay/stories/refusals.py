@@ -18,7 +18,7 @@ from bizchain.reasons import BusinessReason
 from bizchain.v1 import operation_pb2 as business_pb
 from common.amount import AMOUNT_MAX
 from common.crypto.signing import SigningKey, sign
-from common.errors import CommonReason, Reason, TransferReason
+from common.errors import CommonReason, Reason, Refused, TransferReason
 from common.ledger.compose import Author, Composed, compose
 from common.ledger.lineage import Part
 from common.rpc.client import LedgerClient
@@ -228,8 +228,11 @@ def _spoiled(composed: Composed) -> Composed:
 
 
 async def _sent(ledger: LedgerClient, composed: Composed) -> Outcome:
+    """The outcome of a success. Raises what the nodes refuse it for, be it only for now."""
     outcome = await ledger.send(composed, seconds=SECONDS)
-    return outcome.require_success()
+    if outcome.reason is not None:
+        raise Refused(outcome.reason, outcome.message)
+    return outcome
 
 
 # --- money, permissions, goods ------------------------------------------------------------------

@@ -101,6 +101,24 @@ async def test_what_a_block_refuses_is_refused_with_the_same_reason(cluster: Ser
         assert int(caught.value.metadata["height"]) > 0
 
 
+async def test_who_no_node_knows_is_refused_for_now(cluster: ServedCluster) -> None:
+    async with cluster.client("nobody") as nobody:
+        outcome = await nobody.send(nobody.prepare(deposit("acme", 1)))
+        assert (outcome.reason, outcome.height) == (CommonReason.SIGNER_UNKNOWN, 0)
+        with pytest.raises(Refused) as caught:
+            await nobody.submit(deposit("acme", 1))
+        assert caught.value.reason is CommonReason.OUTCOME_UNKNOWN
+
+
+async def test_what_is_over_by_the_clock_is_proven_to_be_expired(bank: LedgerClient) -> None:
+    composed = bank.prepare(deposit("acme", 1), valid_ms=-1)
+    outcome = await bank.send(composed)
+    assert outcome.reason is CommonReason.EXPIRED
+    assert outcome.height > 0
+    again = await bank.send(composed)
+    assert (again.reason, again.height) == (CommonReason.EXPIRED, 0)
+
+
 async def test_a_batch_has_one_result_for_each_transaction_in_order(bank: LedgerClient) -> None:
     operations = [deposit("acme", amount) for amount in (5, 0, 7)]
     outcomes = await bank.submit_many(operations)

@@ -47,6 +47,7 @@ __all__ = ["LYING_WAYS", "LyingNode", "LyingRelay"]
 
 SEEN_MAX = 300
 ATTACK_US = 600_000
+DOOR_LIES = (CommonReason.SIGNER_UNKNOWN, CommonReason.EXPIRED)
 FORGED_HEIGHTS_AHEAD = 3
 """A forged header claims to be this far ahead."""
 
@@ -377,7 +378,7 @@ class LyingService(NodeService):
             return
         if self._world.chance(500):
             super().submit(raws, _nobody)
-            code = CommonReason.SIGNER_UNKNOWN.number
+            code = self._world.random.choice(DOOR_LIES).number
             reply(Submitted([service_pb.TransactionResult(code=code) for _ in raws], {}, ""))
             return
         leaves = self.proofs.leaves(height)

@@ -267,7 +267,8 @@ class Oracle:
     def acknowledged(self, chain: str, outcome: Outcome) -> None:
         """A client was shown the proof of an outcome, or believes that it was refused."""
         if not outcome.height:
-            self._refused.add((chain, outcome.transaction_id))
+            if not outcome.may_yet_take_effect:
+                self._refused.add((chain, outcome.transaction_id))
             return
         known = self._acknowledged.setdefault((chain, outcome.transaction_id), outcome)
         if outcome.transaction_id in self._signed_requests:

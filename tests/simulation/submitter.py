@@ -13,14 +13,6 @@ from tests.simulation.service import NodeService, Reply, Submitted
 
 __all__ = ["Submitter"]
 
-RETRIED: frozenset[Reason | None] = frozenset(
-    {
-        CommonReason.NOT_LEADER,
-        CommonReason.NOT_READY,
-        CommonReason.BUSY,
-        CommonReason.OUTCOME_UNKNOWN,
-    }
-)
 WAIT_US = 300_000
 TIMEOUT_US = 4_000_000
 
@@ -98,11 +90,14 @@ class Submitter:
         self, node: str, submission: _Submission, slot: int, outcome: Outcome
     ) -> bool:
         """One node's word at its door ends nothing, however often it is heard."""
-        if outcome.height or outcome.reason in RETRIED:
+        if outcome.height or outcome.reason is None:
             return False
-        refusing = submission.refusing.setdefault(slot, set())
-        refusing.add(node)
-        return len(refusing) >= self._verifier.believed_count
+        said = submission.refusing.setdefault(slot, {})
+        if outcome.reason.transient:
+            said.pop(node, None)
+            return False
+        said[node] = outcome.reason
+        return self._verifier.ends_a_wait(outcome, said)
 
     def _again(self, submission: _Submission, hint: str) -> None:
         self.remote.move_on(hint)
@@ -131,7 +126,7 @@ class _Submission:
         self.tries = tries
         self.may_send = may_send
         self.outcomes: dict[int, Outcome] = {}
-        self.refusing: dict[int, set[str]] = {}
+        self.refusing: dict[int, dict[str, Reason]] = {}
 
     @property
     def waiting(self) -> list[int]:

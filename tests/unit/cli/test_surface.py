@@ -15,6 +15,7 @@ import bizchain.reasons
 from bizchain.documents.errors import DocumentReason
 from common.encoding import Canonical
 from common.errors import CommonReason, Kind, Reason, Refused, TransferReason
+from common.rpc.verifier import Outcome
 from common.storage.folder import FolderReason
 from relay.cli.app import app
 from relay.cli.command import end_refused
@@ -131,6 +132,22 @@ def test_an_unknown_outcome_prints_the_command_to_ask_again(
     said = capsys.readouterr()
     assert said.out == ""
     assert f"wutong transaction show bizchain {'ab' * 32}" in said.err
+    assert "same command" not in said.err, "it would be another transaction"
+
+
+def test_a_refusal_that_may_pass_says_how_to_ask_and_what_to_change(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = Outcome(bytes(32), CommonReason.SIGNER_UNKNOWN.number, "the key is no user's")
+    with pytest.raises(Refused) as caught:
+        told.require_success()
+    with pytest.raises(typer.Exit) as ended:
+        end_refused(caught.value)
+    assert ended.value.exit_code == Exit.OUTCOME_UNKNOWN
+    said = capsys.readouterr().err
+    assert "SIGNER_UNKNOWN: the key is no user's" in said
+    assert f"wutong transaction show CHAIN {'00' * 32}" in said
+    assert "--as PARTY/USER" in said
 
 
 class Point(Canonical, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from bizchain.v1.operation_pb2 import Operation
 from common.errors import CommonReason
 from common.ledger.block import BLOCK_TRANSACTIONS_MAX, Block
+from common.ledger.chain import Rule
 from common.ledger.compose import compose
 from common.node.ports import SUBMITTED_MAX
 from common.raft.messages import Append
+from common.v1.transfer_pb2 import ImportHeader
 from tests.kit import tally
 from tests.kit.solo_node import PEERS, Solo
 
@@ -165,13 +168,100 @@ def test_a_repeat_of_a_decided_transaction_gets_the_recorded_result_once_final()
 
 
 def test_a_request_id_is_never_used_for_a_second_body() -> None:
+    """And it is said to be used only once that is final: the first may still come to nothing."""
     solo = leading()
     solo.submit(solo.transaction(1))
     other = solo.transaction(1, tally.deposit("acme", 6))
     [pending] = solo.submit(other)
-    finish(solo)
+    solo.acknowledge()
+    [applied] = solo.submit(other)
+    assert pending.reason is applied.reason is CommonReason.BUSY
+    solo.vote_for_all()
     [decided] = solo.submit(other)
-    assert pending.reason is decided.reason is CommonReason.REQUEST_ID_REUSED
+    assert decided.reason is CommonReason.REQUEST_ID_REUSED
+    assert solo.node.ledger.applied_height == 2
+
+
+def test_a_second_body_that_could_outlive_the_first_result_is_refused_by_a_block() -> None:
+    solo = leading()
+    long_before = tally.START_UNIX_MS + 5_000
+    solo.submit(solo.transaction(1, valid_until_unix_ms=long_before))
+    finish(solo)
+    solo.now += 10_000
+    late = solo.now + tally_hours(1)
+    other = solo.transaction(1, tally.deposit("acme", 6), valid_until_unix_ms=late)
+    results = solo.submit(other)
+    finish(solo)
+    assert [(r.reason, r.height) for r in results] == [(CommonReason.REQUEST_ID_REUSED, 2)]
+    assert solo.node.ledger.applied_height == 3
+    [again] = solo.submit(other)
+    assert (again.reason, again.height) == (CommonReason.REQUEST_ID_REUSED, 0)
+    assert tally.units_of(solo.node.ledger.state, "acme") == 5
+
+
+def test_what_a_clock_alone_finds_expired_is_refused_by_a_block() -> None:
+    """At its door a node cannot know: it may be in time for a leader whose clock is slower."""
+    solo = leading()
+    finish(solo)
+    solo.now += 60_000
+    raw = solo.transaction(1, valid_until_unix_ms=solo.now - 1)
+    results = solo.submit(raw)
+    assert results == []
+    finish(solo)
+    assert [(r.reason, r.height) for r in results] == [(CommonReason.EXPIRED, 2)]
+    assert [(r.reason, r.height) for r in solo.submit(raw)] == [(CommonReason.EXPIRED, 0)]
+    assert solo.node.ledger.applied_height == 2
+
+
+def test_a_block_that_is_not_final_proves_nothing_expired() -> None:
+    """Where a leader lies no block need follow from it."""
+    solo = leading()
+    finish(solo)
+    solo.now += 60_000
+    solo.submit(solo.transaction(1))
+    solo.acknowledge()
+    assert solo.node.ledger.applied_height == solo.node.final_height + 1 == 2
+    assert solo.submit(solo.transaction(2, valid_until_unix_ms=solo.now - 1_000)) == []
+
+
+def test_what_is_too_old_to_know_by_the_clock_is_not_called_expired() -> None:
+    """Its result may have left the window in a block that is not final here."""
+    solo = leading()
+    finish(solo)
+    raw = solo.transaction(1)
+    solo.now += tally_hours(3)
+    assert [result.reason for result in solo.submit(raw)] == [CommonReason.NOT_IN_WINDOW]
+
+
+def test_a_follower_that_is_behind_calls_nothing_expired() -> None:
+    """What ran in a block it does not have yet would be called so."""
+    solo = Solo()
+    solo.node.start()
+    solo.append(Block(tally.START_UNIX_MS + 1, ()), leader="core-1")
+    solo.now += 60_000
+    [told] = solo.submit(solo.transaction(1, valid_until_unix_ms=solo.now - 1))
+    assert told.reason is CommonReason.NOT_LEADER
+
+
+def test_what_nobody_signed_ends_by_the_clock_and_comes_into_no_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may carry a secret, which is not to be seen once its time is over."""
+    unsigned = Rule(ImportHeader, lambda *_: None, lambda *_: None, signed=False)
+    rules = {**tally.CHAIN.rules, "import_header": unsigned}
+    monkeypatch.setattr(tally, "CHAIN", replace(tally.CHAIN, rules=rules))
+    solo = leading()
+    finish(solo)
+    solo.now += 60_000
+    over = compose(
+        solo.chain_id,
+        Operation(import_header=ImportHeader()),
+        request_id=bytes(16),
+        valid_until_unix_ms=solo.now - 1,
+    )
+    [told] = solo.submit(over.raw)
+    assert (told.reason, told.height) == (CommonReason.EXPIRED, 0)
+    assert solo.node.queued == 0
 
 
 def test_a_forged_transaction_does_not_take_the_request_id_of_a_true_one() -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from common.encoding import decode, encode
-from common.errors import CommonReason, Refused
+from common.errors import CommonReason, Reason, Refused
 from common.ledger.block import Header, TransactionReceipt
 from common.ledger.certificate import Certificate
 from common.ledger.compose import Composed
@@ -88,6 +88,49 @@ def test_a_refusal_at_one_door_is_not_settled() -> None:
     scene = Scene()
     result = TransactionResult(code=CommonReason.SIGNER_UNKNOWN.number)
     assert not scene.verifier.outcome(result, None, scene.paid.transaction_id).is_settled
+
+
+def test_a_reason_that_is_for_good_is_believed_once_an_honest_node_gives_it() -> None:
+    scene = Scene()
+    result = TransactionResult(code=CommonReason.EXPIRED.number)
+    expired = scene.verifier.outcome(result, None, scene.paid.transaction_id)
+    said: dict[str, Reason] = {"a": CommonReason.EXPIRED}
+    assert not scene.verifier.ends_a_wait(expired, said)
+    said |= {"b": CommonReason.SIGNER_UNKNOWN, "c": CommonReason.MALFORMED}
+    assert not scene.verifier.ends_a_wait(expired, said), "one of the three gives this reason"
+    said["d"] = CommonReason.EXPIRED
+    assert scene.verifier.ends_a_wait(expired, said)
+    with pytest.raises(Refused) as caught:
+        expired.require_success()
+    assert caught.value.reason is CommonReason.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "reason", [CommonReason.SIGNER_UNKNOWN, CommonReason.VALID_UNTIL_TOO_FAR], ids=str
+)
+def test_a_reason_that_may_pass_is_given_by_a_quorum_and_is_no_refusal(reason: Reason) -> None:
+    """Two honest nodes that are behind do not know a signer whom the third knows already."""
+    scene = Scene()
+    told = scene.verifier.outcome(
+        TransactionResult(code=reason.number), None, scene.paid.transaction_id
+    )
+    assert not scene.verifier.ends_a_wait(told, {"a": reason, "b": reason})
+    assert scene.verifier.ends_a_wait(told, {"a": reason, "b": reason, "c": reason})
+    with pytest.raises(Refused) as caught:
+        told.require_success()
+    assert caught.value.reason is CommonReason.OUTCOME_UNKNOWN
+    assert caught.value.metadata == {
+        "refusal": reason.name,
+        "transaction_id": scene.paid.transaction_id.hex(),
+    }
+
+
+def test_a_signature_that_is_false_at_a_door_is_false_for_good() -> None:
+    """The door judges the bytes that were sent; in a block anybody may have spoiled them."""
+    scene = Scene()
+    result = TransactionResult(code=CommonReason.BAD_SIGNATURE.number)
+    told = scene.verifier.outcome(result, None, scene.paid.transaction_id)
+    assert not told.may_yet_take_effect
 
 
 def test_an_honest_result_is_believed_with_its_block() -> None:
