@@ -222,10 +222,13 @@ class GrpcLedger:
         return FetchedTransfers(self.name, tuple(found), tuple(missing))
 
     async def _transfer(self, transfer_id: bytes) -> TransferRow:
-        request = pb.GetTransferRequest(transfer_id=transfer_id)
+        """The latest record. That there is none is believed of a quorum of nodes."""
+        height = self._client.seen_height
+        request = pb.GetTransferRequest(transfer_id=transfer_id, min_height=height)
         return await self._client.ask(
             lambda node: node.ledger.GetTransfer(request, timeout=CALL_SECONDS),
             lambda answer: self._verifier.transfer(answer, transfer_id),
+            doubted=True,
         )
 
     async def outbox(self, from_number: int) -> Outbox:

@@ -231,6 +231,8 @@ class RelayService(RelayServiceServicer):
             *(ledger.fetch((transfer_id,)) for ledger in self._driver.ledgers.values())
         )
         rows = {answer.chain: row for answer in found for row in answer.rows}
+        if not rows and not all(answer.missing for answer in found):
+            raise Refused(CommonReason.NOT_READY, "a chain could not be read; ask again")
         if not rows:
             raise Refused(
                 TransferReason.TRANSFER_UNKNOWN, f"nobody knows transfer {transfer_id.hex()}"

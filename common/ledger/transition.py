@@ -175,24 +175,12 @@ def _apply_one(context: Context, transaction: Transaction) -> TransactionReceipt
     )
 
 
-_NOT_THE_SENDERS = frozenset(
-    reason.number
-    for reason in (
-        CommonReason.WRONG_CHAIN,
-        CommonReason.UNKNOWN_OPERATION,
-        CommonReason.UNSIGNED,
-        CommonReason.BAD_SIGNATURE,
-        CommonReason.SIGNER_UNKNOWN,
-        CommonReason.EXPIRED,
-        CommonReason.NOT_IN_WINDOW,
-        CommonReason.VALID_UNTIL_TOO_FAR,
-    )
-)
+_TAKES_NO_ID = frozenset(reason.number for reason in window.TAKES_NO_ID)
 
 
 def _is_kept(transaction: Transaction, code: int) -> bool:
     """Whether a result takes the request id: only what the sender signed, and in its time."""
-    return bool(transaction.sender) and code not in _NOT_THE_SENDERS
+    return bool(transaction.sender) and code not in _TAKES_NO_ID
 
 
 def _repeat(

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from common.deadline import expired
 from common.encoding import Canonical
-from common.errors import CommonReason, Refused
+from common.errors import CommonReason, Reason, Refused
 from common.ledger.state import Commitment, State, Table
 
 __all__ = [
     "EVICTED_MAX",
+    "TAKES_NO_ID",
     "VALIDITY_MAX_MS",
     "WINDOW",
     "WINDOW_GRACE_MS",
@@ -35,6 +36,21 @@ EVICTED_MAX = 2_000
 """Rows evicted by one block at most. Membership is judged by time; eviction only frees space."""
 
 TIME_BYTES = 8
+
+TAKES_NO_ID: frozenset[Reason] = frozenset(
+    {
+        CommonReason.WRONG_CHAIN,
+        CommonReason.UNKNOWN_OPERATION,
+        CommonReason.UNSIGNED,
+        CommonReason.BAD_SIGNATURE,
+        CommonReason.SIGNER_UNKNOWN,
+        CommonReason.EXPIRED,
+        CommonReason.NOT_IN_WINDOW,
+        CommonReason.VALID_UNTIL_TOO_FAR,
+    }
+)
+"""Refusals that take no request id: of what the sender may not have signed, or not in its time.
+Anybody can have one written under any id, so it says nothing of the sender's transaction."""
 
 
 class Recorded(Canonical, frozen=True):

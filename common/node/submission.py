@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
+from common.deadline import expired
 from common.errors import CommonReason, Reason, Refused, reason_of
 from common.ledger import transition, window
 from common.ledger.block import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, TransactionReceipt
@@ -188,19 +189,16 @@ class Door:
         known = self._open.get(transaction.transaction_id)
         if known is not None:
             if known.transaction.body_hash != transaction.body_hash:
-                raise _reused_perhaps()
+                raise self._closed_because() or _reused_perhaps()
             known.waiters.append((batch, slot))
             return
-        if transaction.sender:
-            recorded = window.recorded(
-                context.state, transaction.transaction_id, context.time_unix_ms
-            )
-            if recorded is not None and recorded.body_hash == transaction.body_hash:
-                self._answer(batch, slot, arrival, recorded)
-                return
-            if recorded is not None:
-                self._refuse_reuse(transaction, recorded)
+        recorded = _recorded(context, transaction)
+        if recorded is not None and recorded.body_hash == transaction.body_hash:
+            self._answer(batch, slot, arrival, recorded)
+            return
         self._check_validity(context, transaction)
+        if recorded is not None:
+            self._refuse_reuse(transaction, recorded)
         transition.identify(context, transaction)
         closed = self._closed_because() or self._full(arrival)
         if closed is not None:
@@ -264,13 +262,19 @@ class Door:
         """The next transactions in the order they came, as many as fit into one block."""
         taken: list[OpenTransaction] = []
         room = BLOCK_BYTES_MAX - BLOCK_OVERHEAD_BYTES
+        now_unix_ms = self._now_unix_ms()
         while self._queue and len(taken) < BLOCK_TRANSACTIONS_MAX:
             size = len(self._queue[0].raw)
-            room -= size + TRANSACTION_OVERHEAD_BYTES
-            if room < 0:
+            if size + TRANSACTION_OVERHEAD_BYTES > room:
                 break
-            taken.append(self._queue.popleft())
+            opened = self._queue.popleft()
             self._queue_bytes -= size
+            if _is_over(opened.transaction, now_unix_ms):
+                self._open.pop(opened.transaction.transaction_id, None)
+                opened.refuse(Refused(CommonReason.EXPIRED, "it waited here for too long"))
+                continue
+            room -= size + TRANSACTION_OVERHEAD_BYTES
+            taken.append(opened)
         return taken
 
     def decided(self, applied: AppliedBlock) -> None:
@@ -326,6 +330,18 @@ class Door:
         self._open.clear()
         self._queue.clear()
         self._decided.clear()
+
+
+def _is_over(transaction: Transaction, now_unix_ms: int) -> bool:
+    """Whether this is what nobody signed, and expired by the clock."""
+    return not transaction.sender and expired(now_unix_ms, transaction.valid_until_unix_ms)
+
+
+def _recorded(context: Context, transaction: Transaction) -> window.Recorded | None:
+    """What the window has under the request id; what nobody signed has none."""
+    if not transaction.sender:
+        return None
+    return window.recorded(context.state, transaction.transaction_id, context.time_unix_ms)
 
 
 def _reused_perhaps() -> Refused:

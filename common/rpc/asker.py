@@ -91,8 +91,10 @@ class Asker:
                     raise
                 if not refused.reason.transient:
                     refusing.add(node.node_id)
-                    if not doubted or len(refusing) >= self._verifier.believed_count:
+                    if not doubted or len(refusing) >= self._verifier.quorum:
                         raise
+                    message = f"too few nodes say so: {refused}"
+                    last = Refused(CommonReason.NO_QUORUM, message)
             hopeless = len(lying) == len(self._nodes)
             if hopeless or loop.time() >= until:
                 raise last

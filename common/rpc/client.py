@@ -182,8 +182,7 @@ class LedgerClient:
     async def send(self, composed: Composed, *, seconds: float = SUBMIT_SECONDS) -> Outcome:
         """The outcome of a prepared transaction, success or refusal. May be called again.
 
-        A refusal may be one of which nothing is known but that the nodes refuse it as things stand:
-        `Outcome.may_yet_take_effect`.
+        Of a refusal `Outcome.leaves_it_open` nothing is known but that nodes refuse it now.
 
         Raises `Refused`: OUTCOME_UNKNOWN where it is not known in time.
         """
@@ -224,8 +223,7 @@ class LedgerClient:
 
         def judge(answer: pb.GetTransactionResponse) -> Outcome:
             outcome = self._verifier.outcome(answer.result, answer.block, transaction_id)
-            if not outcome.is_settled:
-                raise Untrue(CommonReason.BAD_PROOF, "no such result is ever recorded")
+            _require_recorded(outcome)
             return outcome
 
         request = pb.GetTransactionRequest(transaction_id=transaction_id)
@@ -244,7 +242,10 @@ class LedgerClient:
                 body = TransactionBody.FromString(raw)
             except DecodeError:
                 raise Untrue(CommonReason.BAD_PROOF, "this is no transaction") from None
-            self._verifier.outcome(answer.result, answer.block, transaction_id, body_digest(raw))
+            body_hash = body_digest(raw)
+            _require_recorded(
+                self._verifier.outcome(answer.result, answer.block, transaction_id, body_hash)
+            )
             return body
 
         request = pb.GetTransactionRequest(transaction_id=transaction_id)
@@ -377,3 +378,8 @@ class LedgerClient:
             valid_until_unix_ms=self._ports.now_unix_ms() + valid_ms,
             author=author,
         )
+
+
+def _require_recorded(outcome: Outcome) -> None:
+    if not outcome.is_recorded:
+        raise Untrue(CommonReason.BAD_PROOF, "no such result is ever recorded")

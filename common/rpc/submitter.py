@@ -46,8 +46,9 @@ OPINION_SECONDS = 2.0
 
 Stream = grpc.aio.StreamStreamCall[SubmitBatchRequest, SubmitBatchResponse]
 
-_SAME_NODE_LATER = (CommonReason.BUSY, CommonReason.OUTCOME_UNKNOWN)
-"""What the same node may answer otherwise a little later; for all else another node is tried."""
+_SAME_NODE_LATER: tuple[Reason, ...] = (CommonReason.BUSY, CommonReason.OUTCOME_UNKNOWN)
+"""What the same node may answer otherwise a little later; for all else, and where it has long said
+nothing else, another node is tried."""
 
 _log = structlog.get_logger(__name__)
 
@@ -155,7 +156,7 @@ class Submitter:
                     group.create_task(self._ask_others(ticket, node))
             if undecided is None:
                 self._pause_seconds = 0.0
-            elif undecided.reason in _SAME_NODE_LATER:
+            elif undecided.reason in _SAME_NODE_LATER and self._pause_seconds < PAUSE_SECONDS_MAX:
                 self._pause_longer()
             else:
                 raise undecided
@@ -213,8 +214,10 @@ class Submitter:
         if not undecided:
             return None
         self._put_back([ticket for ticket, _ in undecided])
-        reason = reason_of(undecided[0][1].code)
-        return Refused(reason, undecided[0][1].message, leader_node_id=answer.leader_id)
+        told = [result for _, result in undecided]
+        elsewhere = [one for one in told if reason_of(one.code) not in _SAME_NODE_LATER]
+        why = (elsewhere or told)[0]
+        return Refused(reason_of(why.code), why.message, leader_node_id=answer.leader_id)
 
     def _decide(
         self,

@@ -105,7 +105,10 @@ class TypedClient:
         return await self._act_once(message, self._request_id)
 
     async def act_unsigned(self, **operation: Message) -> Outcome:
-        """As `act`, for an operation that carries its own justification."""
+        """As `act`, for an operation that carries its own justification.
+
+        Refused, it was refused this time: whoever has it can bring it again.
+        """
         return await self._send(self.ledger.prepare_unsigned(self.operation_type(**operation)))
 
     async def get(self, table: Table[V], key: bytes, what: str) -> Found[V]:
@@ -126,17 +129,18 @@ class TypedClient:
     ) -> list[Row[V]]:
         """All rows of `table` under `parts`, page by page, each proven at one final height.
 
-        `call` asks a node for the page of a token. One node alone can leave rows out, but not
-        change or add one.
+        That is not below any this client has seen. `call` asks a node for the page of a token. One
+        node alone can leave rows out, but not change or add one.
         """
         prefix = table.key(*parts) if parts else table.prefix
+        min_height = self.ledger.seen_height
         found: list[Row[V]] = []
         token = ""
         for _ in range(PAGES_MAX):
             page, token = await self.ledger.ask(
                 lambda node, token=token: call(node, token),  # type: ignore[misc]
                 lambda answer: (
-                    rows_in(answer, self.ledger.verifier, table, prefix),
+                    rows_in(answer, self.ledger.verifier, table, prefix, min_height),
                     answer.next_page_token,
                 ),
             )
@@ -153,13 +157,8 @@ class TypedClient:
         chain_id = self.ledger.chain_id
         transaction_id = transaction_id_of(chain_id, self._author.party_id, request_id, b"")
         operation = message.SerializeToString(deterministic=True)
-        try:
-            earlier = await self.ledger.transaction(transaction_id)
-        except Refused as refused:
-            if refused.reason is not CommonReason.NOT_IN_WINDOW:
-                raise
-        else:
-            await self._require_same(earlier, operation)
+        earlier = await self._recorded(transaction_id, operation)
+        if earlier is not None:
             return earlier.require_success()
         composed = compose(
             chain_id,
@@ -168,7 +167,19 @@ class TypedClient:
             valid_until_unix_ms=self._ports.now_unix_ms() + VALID_MS,
             author=self._author,
         )
-        return await self._send(composed)
+        try:
+            return await self._send(composed)
+        except Refused as refused:
+            if refused.reason is not CommonReason.REQUEST_ID_REUSED:
+                raise
+        earlier = await self._recorded(transaction_id, operation)  # of a try that was on its way
+        if earlier is None:
+            raise Refused(
+                CommonReason.OUTCOME_UNKNOWN,
+                "this request id is used, and nobody shows for what; ask by the transaction's id",
+                transaction_id=transaction_id.hex(),
+            )
+        return earlier.require_success()
 
     async def _send(self, composed: Composed) -> Outcome:
         """The outcome of a success. A refusal names the chain too, so that one can ask there."""
@@ -180,19 +191,32 @@ class TypedClient:
             refused.metadata.setdefault("chain", chain)
             raise
 
-    async def _require_same(self, earlier: Outcome, operation: bytes) -> None:
-        """The recorded transaction asked for this very operation. Raises REQUEST_ID_REUSED."""
-        body = await self.ledger.sent(earlier.transaction_id)
+    async def _recorded(self, transaction_id: bytes, operation: bytes) -> Outcome | None:
+        """The recorded outcome of this very operation. Raises REQUEST_ID_REUSED for another."""
+        try:
+            earlier = await self.ledger.transaction(transaction_id)
+            body = await self.ledger.sent(transaction_id)
+        except Refused as refused:
+            if refused.reason is not CommonReason.NOT_IN_WINDOW:
+                raise
+            return None
         if body.operation != operation:
             message = f"the request id was used for another operation, at height {earlier.height}"
             raise Refused(CommonReason.REQUEST_ID_REUSED, message)
+        return earlier
 
 
 def rows_in(
-    page: RowsPage, verifier: Verifier, table: Table[V], prefix: bytes = b""
+    page: RowsPage, verifier: Verifier, table: Table[V], prefix: bytes = b"", min_height: int = 0
 ) -> list[Row[V]]:
-    """The rows of a page under `prefix`, in key order, each proven. Raises `Untrue`."""
+    """The rows of a page under `prefix`, in key order, each proven. Raises `Untrue`.
+
+    Raises `Refused(STALE_ANSWER)` for a page of an earlier height than `min_height`.
+    """
     final = verifier.certified(page.block)
+    if final.height < min_height:
+        message = f"a list of height {final.height}, where {min_height} was seen already"
+        raise Refused(CommonReason.STALE_ANSWER, message)
     rows: list[Row[V]] = []
     last = b""
     for entry in page.entries:

@@ -30,6 +30,7 @@ from common.ledger.evidence import (
     verify_receipt,
 )
 from common.ledger.genesis import Genesis
+from common.ledger.window import TAKES_NO_ID
 from common.v1.ledger_service_pb2 import CertifiedHeader, Evidence, TransactionResult
 from common.v1.transfer_pb2 import EventProof
 
@@ -75,17 +76,24 @@ class Outcome(NamedTuple):
     @property
     def is_settled(self) -> bool:
         """Whether this is proven, and no later block can have it otherwise."""
-        return self.height > 0 and not self.may_yet_take_effect
+        return self.height > 0 and not self.leaves_it_open
 
     @property
-    def may_yet_take_effect(self) -> bool:
-        """Whether the reason of a refusal may pass: whoever has the body can put it in again.
+    def leaves_it_open(self) -> bool:
+        """Whether this is a refusal after which nobody knows what becomes of the transaction.
 
-        Under a signer who joins, or once its validity is not too long; in a block also under its
-        true signature, where at a door the very bytes that were sent are what is judged.
+        Its signer may join, its validity may come near, or it is too old to know. At a door the
+        very bytes are judged that were sent; in a block anybody may have spoiled their signature.
         """
-        forged = self.reason is CommonReason.BAD_SIGNATURE and self.height > 0
-        return forged or self.reason in _MAY_PASS
+        if self.height > 0 and self.reason in _OF_A_COPY:
+            return True
+        return self.reason in _MAY_PASS
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether this is proven to be the one result of its request id."""
+        no_result = self.reason in TAKES_NO_ID or self.reason is CommonReason.REQUEST_ID_REUSED
+        return self.height > 0 and not no_result
 
     @property
     def reason(self) -> Reason | None:
@@ -100,16 +108,15 @@ class Outcome(NamedTuple):
     def require_success(self) -> Outcome:
         """This outcome, where the transaction took effect. Raises its `Refused` otherwise.
 
-        Raises `Refused(OUTCOME_UNKNOWN)` where it is refused, and may yet take effect.
+        Raises `Refused(OUTCOME_UNKNOWN)` where the refusal leaves it open.
         """
         if self.reason is None:
             return self
-        if self.may_yet_take_effect:
+        if self.leaves_it_open:
             raise Refused(
                 CommonReason.OUTCOME_UNKNOWN,
-                f"refused as things stand ({self.reason.name}: {self.message}), and may yet take"
-                " effect while it is valid; ask by the transaction's id,"
-                " or send it again unchanged",
+                f"refused as things stand ({self.reason.name}: {self.message}), which leaves open"
+                " what becomes of it; ask by the transaction's id, or send it again unchanged",
                 refusal=self.reason.name,
                 transaction_id=self.transaction_id.hex(),
             )
@@ -122,9 +129,15 @@ class Outcome(NamedTuple):
         )
 
 
-_MAY_PASS: frozenset[Reason | None] = frozenset(
-    {CommonReason.SIGNER_UNKNOWN, CommonReason.VALID_UNTIL_TOO_FAR}
+_MAY_PASS = frozenset(
+    {
+        CommonReason.SIGNER_UNKNOWN,
+        CommonReason.VALID_UNTIL_TOO_FAR,
+        CommonReason.NOT_IN_WINDOW,
+    }
 )
+_OF_A_COPY = frozenset({CommonReason.BAD_SIGNATURE, CommonReason.REQUEST_ID_REUSED})
+"""What a block says of a body that somebody else put in under another signature."""
 
 
 @contextmanager
@@ -162,6 +175,12 @@ class Verifier:
         return self._genesis
 
     @property
+    def quorum(self) -> int:
+        """So many nodes that one of them is honest and has signed whatever is final."""
+        assert self._genesis is not None, "the genesis is learned first"
+        return self._genesis.node_set.quorum
+
+    @property
     def believed_count(self) -> int:
         """So many nodes that one of them is honest, if as many as a quorum are."""
         assert self._genesis is not None, "the genesis is learned first"
@@ -172,11 +191,10 @@ class Verifier:
         """Whether a refusal at a door is the last word, by what each node has `said` at its door.
 
         A reason that is for good needs one honest node. One that may pass is also what an honest
-        node says that is behind: a quorum has to refuse, and still it may yet take effect.
+        node says that is behind: a quorum has to refuse, and still it is open what becomes of it.
         """
-        assert self._genesis is not None, "the genesis is learned first"
-        if outcome.may_yet_take_effect:
-            return len(said) >= self._genesis.node_set.quorum
+        if outcome.leaves_it_open:
+            return len(said) >= self.quorum
         same = sum(1 for reason in said.values() if reason is outcome.reason)
         return same >= self.believed_count
 

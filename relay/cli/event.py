@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from bizchain.client import BusinessClient
+from bizchain.contracts.logistics.queries import EVENTS_KEPT
 from bizchain.contracts.logistics.types import GoodsEvent, Head, event_hash
 from bizchain.documents.check import read_file
 from bizchain.documents.epcis import read_epcis
 from bizchain.documents.feed import Seen, feed_of
 from bizchain.reasons import BusinessReason
 from common.crypto.digest import sha256
-from common.errors import Refused
+from common.errors import CommonReason, Refused
 from common.ledger.transaction import REQUEST_ID_BYTES
 from common.rpc.verifier import Outcome
 from relay.cli.command import local_command, network_command, noun
@@ -61,14 +62,13 @@ async def post(
     found = (await books.receipt(receipt)).value
     assert found is not None, "a found receipt has a value"
     feed = feed_of(read_file(file, read_epcis), found.unit, _places(place or ()))
-    known = {row.value.evidence_hash for row in await books.goods_events(receipt)}
-    poster = _Poster(session, books, await books.goods_head(receipt))
+    poster = _Poster(session, books, *await _newest(books, receipt))
     posted: list[Record] = []
     for number, seen in enumerate(feed, start=1):
-        if seen.evidence_hash in known:
+        outcome = await poster.post(number, seen)
+        if outcome is None:
             say(f"event {number} is there already.")
             continue
-        outcome = await poster.post(number, seen)
         posted.append(
             {
                 "event": poster.head.count,
@@ -121,26 +121,50 @@ async def list_events(session: Session, receipt: ReceiptId) -> None:
     print_records([_record(row.value) for row in rows], session.output, columns=columns)
 
 
-class _Poster:
-    """Posts events of one receipt in their order; `head` is where they stand."""
+async def _newest(books: BusinessClient, receipt_id: str) -> tuple[Head, set[bytes]]:
+    """Where the events of a receipt stand, and the evidence of the newest of them.
 
-    def __init__(self, session: Session, books: BusinessClient, head: Head) -> None:
+    A list does not prove that it is whole; the head, which is proven, says what must be in it.
+    """
+    for _ in range(TRIES_MAX):
+        head = await books.goods_head(receipt_id)
+        events = {row.value.number: row.value for row in await books.goods_events(receipt_id)}
+        if events.keys() >= set(range(max(1, head.count - EVENTS_KEPT + 1), head.count + 1)):
+            return head, {event.evidence_hash for event in events.values()}
+    raise Refused(CommonReason.NOT_READY, f"a node leaves out events of receipt {receipt_id}")
+
+
+class _Poster:
+    """Posts events of one receipt in their order; `head` is where they stand.
+
+    `known` is the evidence of the newest events there, which are not posted again.
+    """
+
+    def __init__(
+        self, session: Session, books: BusinessClient, head: Head, known: set[bytes]
+    ) -> None:
         self._session = session
         self._books = books
         self._signer = session.signer().party_id
         self.head = head
+        self._known = known
 
-    async def post(self, number: int, seen: Seen) -> Outcome:
-        """Post one event; made again after the newest where somebody else was faster."""
+    async def post(self, number: int, seen: Seen) -> Outcome | None:
+        """Post one event; made again after the newest where somebody else was faster.
+
+        None where it is there already, be it that the head had moved by this very event.
+        """
         books = self._books.under(self._request_id(number))
-        for _ in range(TRIES_MAX - 1):
+        for tries_left in reversed(range(TRIES_MAX)):
+            if seen.evidence_hash in self._known:
+                return None
             try:
                 return await self._post_after(books, seen)
             except Refused as refused:
-                if refused.reason is not BusinessReason.EVENT_CHAIN_MOVED:
+                if refused.reason is not BusinessReason.EVENT_CHAIN_MOVED or not tries_left:
                     raise
-                self.head = await self._books.goods_head(self.head.receipt_id)
-        return await self._post_after(books, seen)
+            self.head, self._known = await _newest(self._books, self.head.receipt_id)
+        raise AssertionError("the last try has ended otherwise")
 
     async def _post_after(self, books: BusinessClient, seen: Seen) -> Outcome:
         event = GoodsEvent(

@@ -29,6 +29,7 @@ from common.errors import CommonReason, Refused
 from common.ledger.compose import Author
 from common.networkfile import save_network
 from common.rpc.client import LedgerClient
+from common.rpc.reads import LedgerReads
 from common.rpc.typed import CALL_SECONDS
 from relay.cli import event, goods, valuation
 from relay.cli.options import Options
@@ -170,6 +171,52 @@ async def test_a_feed_is_posted_one_event_after_the_other_and_may_be_posted_agai
     assert (shown["expected_at"], shown["custodian"]) == (HALL, "store")
     with pytest.raises(typer.BadParameter):
         await terminal(event.post, FEED, receipt=receipt, place=[GLN])
+
+
+async def test_a_feed_posted_again_by_way_of_a_node_that_is_behind_is_posted_once(
+    cluster: ServedCluster,
+    books: BusinessClient,
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receipt = await stored(books, "coil-stale")
+    named: dict[str, Any] = {"receipt": receipt, "place": [f"{GLN}={HALL}"]}
+    behind = cluster.processes[min(cluster.processes)].node.ledger  # whom a fresh client asks first
+    await cluster.until_final(books.ledger.seen_height)
+    old = behind.final_height
+    await terminal(event.post, FEED, **named)
+    true = LedgerReads.height
+
+    def height(self: LedgerReads, min_height: int) -> int:
+        if self._ledger is not behind:
+            return true(self, min_height)
+        if old < max(min_height, 1):
+            raise Refused(CommonReason.HEIGHT_NOT_FINAL, "not yet", height=old)
+        return old
+
+    monkeypatch.setattr(LedgerReads, "height", height)
+    assert await terminal(event.post, FEED, **named) == []
+    monkeypatch.setattr(LedgerReads, "height", true)
+    assert await terminal(event.post, FEED, **named) == []
+    assert (await terminal(event.show, receipt))["events"] == 2
+
+
+async def test_a_list_with_events_left_out_posts_nothing(
+    books: BusinessClient, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = await stored(books, "coil-left-out")
+    named: dict[str, Any] = {"receipt": receipt, "place": [f"{GLN}={HALL}"]}
+    await terminal(event.post, FEED, **named)
+    true = BusinessClient.goods_events
+
+    async def some(self: BusinessClient, receipt_id: str) -> Any:
+        return (await true(self, receipt_id))[1:]
+
+    monkeypatch.setattr(BusinessClient, "goods_events", some)
+    with pytest.raises(Refused) as caught:
+        await terminal(event.post, FEED, **named)
+    assert caught.value.reason is CommonReason.NOT_READY
+    assert (await books.goods_head(receipt)).count == 2
 
 
 async def test_two_feeds_at_once_both_arrive(

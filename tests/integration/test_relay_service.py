@@ -24,7 +24,7 @@ from relay.dossier import verify_dossier
 from relay.driver import DEADLINE_SLACK_MS
 from relay.effects import Operation
 from relay.folder import format_relay, open_relay
-from relay.inputs import OperationResult
+from relay.inputs import FetchedTransfers, OperationResult
 from relay.journal import LmdbJournal, MemoryJournal
 from relay.metrics import RelayMetrics, facts_of
 from relay.process import RelayProcess
@@ -180,6 +180,24 @@ async def test_a_transfer_nobody_knows_is_not_found(relay: Running) -> None:
         with pytest.raises(Refused) as refused:
             await call(b"short")
         assert refused.value.reason is CommonReason.INVALID_ARGUMENT
+
+
+async def test_a_chain_that_cannot_be_read_makes_no_transfer_unknown(
+    relay: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assets = relay.hub.ledgers["assetchain"]
+    true, asked = assets.fetch, 0
+
+    async def fetch(transfer_ids: Sequence[bytes]) -> FetchedTransfers:
+        nonlocal asked
+        asked += 1
+        return await true(transfer_ids) if asked > 2 else FetchedTransfers("assetchain", (), ())
+
+    monkeypatch.setattr(assets, "fetch", fetch)
+    with pytest.raises(Refused) as refused:
+        await relay.client.transfer(bytes(32))
+    assert refused.value.reason is TransferReason.TRANSFER_UNKNOWN
+    assert asked == 3, "it is asked again until the chain answers"
 
 
 async def test_a_transfer_the_relay_forgot_is_read_from_the_chains(relay: Running) -> None:

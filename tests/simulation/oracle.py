@@ -8,7 +8,7 @@ believes it, and every operation as an honest relay sends it. Whatever breaks a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from assetchain.contracts.exits.types import BurnLeg
@@ -40,7 +40,7 @@ from common.transfer.machine import Role, TransferRecord, TransferState, outcome
 from common.transfer.pots import POT
 from common.transfer.terms import opens_lock, read_terms, transfer_id_of
 from relay.effects import Operation
-from relay.reconciler.transfers import Action
+from relay.reconciler.transfers import Action, Transfer
 
 if TYPE_CHECKING:
     from tests.simulation.places import WatchedNode
@@ -267,7 +267,7 @@ class Oracle:
     def acknowledged(self, chain: str, outcome: Outcome) -> None:
         """A client was shown the proof of an outcome, or believes that it was refused."""
         if not outcome.height:
-            if not outcome.may_yet_take_effect:
+            if not outcome.leaves_it_open:
                 self._refused.add((chain, outcome.transaction_id))
             return
         known = self._acknowledged.setdefault((chain, outcome.transaction_id), outcome)
@@ -290,6 +290,14 @@ class Oracle:
             self.require(refused, f"{transaction_id.hex()[:8]} was said to be refused, and was not")
         self.counts["acknowledged"] = len(self._acknowledged)
         self.counts["leaders elected"] = len(self._leaders)
+
+    def check_lapsed(self, relay: str, ended: Iterable[Transfer]) -> None:
+        """What a relay says has lapsed before anything was reserved, no chain has committed."""
+        for transfer in ended:
+            if transfer.outcome is Decision.NONE:
+                name = transfer.transfer_id.hex()[:8]
+                committed = self._outcomes.get(transfer.transfer_id) is Decision.COMMIT
+                self.require(not committed, f"{relay} says that {name} lapsed, and it is committed")
 
     def count_pots(self, store: MemoryStateStore) -> None:
         """Value that waits for a closed party."""

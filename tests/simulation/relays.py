@@ -344,7 +344,12 @@ class SimulatedRelay:
             lambda answer: [line.verifier.outbox(answer, from_number)],
         )
 
-    def _fetch_transfers(self, line: Line, asked: Sequence[bytes]) -> None:
+    def _fetch_transfers(
+        self, line: Line, asked: Sequence[bytes], said: frozenset[str] = frozenset()
+    ) -> None:
+        """That a chain has never met a transfer is believed of a quorum; the nodes in `said` do."""
+        node = line.reads.current
+
         def believe(answer: Sequence[GetTransferResponse | Refused]) -> list[Input]:
             shown = list(zip(asked, answer, strict=True))
             rows = [
@@ -357,6 +362,11 @@ class SimulatedRelay:
                 for transfer_id, one in shown
                 if isinstance(one, Refused) and one.reason is TransferReason.TRANSFER_UNKNOWN
             ]
+            heard = said | {node}
+            if missing and len(heard) < line.cluster.genesis.node_set.quorum:
+                line.reads.move_on()
+                self._fetch_transfers(line, missing, heard)
+                missing = []
             return [FetchedTransfers(line.verifier.chain, tuple(rows), tuple(missing))]
 
         self._read(line, lambda service, reply: service.transfers(asked, reply), believe)

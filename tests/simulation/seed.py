@@ -193,6 +193,8 @@ class _Simulation:
             at_rest = relay.journal.raw()
             sealed = not any(secret in at_rest for secret in secrets)
             self.oracle.require(sealed, f"a secret lies open in the journal of {relay.name}")
+            if relay.reconciler is not None:
+                self.oracle.check_lapsed(relay.name, relay.reconciler.ended_transfers)
         counts = self.oracle.counts
         crashes = counts["crashes"] + counts["system crashes"]
         for count, least in (

@@ -15,6 +15,7 @@ from common.ledger.chain import Rule
 from common.ledger.compose import compose
 from common.node.ports import SUBMITTED_MAX
 from common.raft.messages import Append
+from common.raft.roles import Role
 from common.v1.transfer_pb2 import ImportHeader
 from tests.kit import tally
 from tests.kit.solo_node import PEERS, Solo
@@ -199,6 +200,31 @@ def test_a_second_body_that_could_outlive_the_first_result_is_refused_by_a_block
     assert tally.units_of(solo.node.ledger.state, "acme") == 5
 
 
+def test_a_first_body_whose_result_has_left_the_window_is_not_called_refused() -> None:
+    """It took effect; after its hour the id was used again."""
+    solo = leading()
+    first = solo.transaction(1, valid_until_unix_ms=solo.now + 1_000)
+    solo.submit(first)
+    finish(solo)
+    solo.now += tally_hours(1) + 60_000
+    until = solo.now + 60_000
+    solo.submit(solo.transaction(1, tally.deposit("acme", 6), valid_until_unix_ms=until))
+    finish(solo)
+    assert tally.units_of(solo.node.ledger.state, "acme") == 11
+    assert [result.reason for result in solo.submit(first)] == [CommonReason.NOT_IN_WINDOW]
+
+
+def test_who_leads_no_longer_says_so_before_anything_is_said_of_a_second_body() -> None:
+    """The first is in its log for good, and will never be decided here."""
+    solo = leading()
+    finish(solo)
+    solo.submit(solo.transaction(1))
+    solo.ticks(200)
+    assert solo.node.raft.role is not Role.LEADER
+    [told] = solo.submit(solo.transaction(1, tally.deposit("acme", 6)))
+    assert told.reason is CommonReason.NOT_LEADER
+
+
 def test_what_a_clock_alone_finds_expired_is_refused_by_a_block() -> None:
     """At its door a node cannot know: it may be in time for a leader whose clock is slower."""
     solo = leading()
@@ -262,6 +288,33 @@ def test_what_nobody_signed_ends_by_the_clock_and_comes_into_no_block(
     [told] = solo.submit(over.raw)
     assert (told.reason, told.height) == (CommonReason.EXPIRED, 0)
     assert solo.node.queued == 0
+
+
+def test_what_nobody_signed_does_not_come_into_a_block_when_it_has_waited_for_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unsigned = Rule(ImportHeader, lambda *_: None, lambda *_: None, signed=False)
+    rules = {**tally.CHAIN.rules, "import_header": unsigned}
+    monkeypatch.setattr(tally, "CHAIN", replace(tally.CHAIN, rules=rules))
+    solo = leading()
+    finish(solo)
+    for number in range(solo.settings.blocks_in_flight_max):
+        solo.submit(solo.transaction(number))
+    waiting = compose(
+        solo.chain_id,
+        Operation(import_header=ImportHeader()),
+        request_id=bytes(16),
+        valid_until_unix_ms=solo.now + 1_000,
+    )
+    results = solo.submit(waiting.raw)
+    signed = solo.submit(solo.transaction(77))
+    assert results == signed == []
+    solo.now += 60_000
+    finish(solo)
+    assert [(told.reason, told.height) for told in results] == [(CommonReason.EXPIRED, 0)]
+    assert [told.reason for told in signed] == [None]
+    written = solo.log.entries(1, solo.log.last_index + 1, 1 << 22)
+    assert not any(waiting.raw in entry.data for entry in written)
 
 
 def test_a_forged_transaction_does_not_take_the_request_id_of_a_true_one() -> None:

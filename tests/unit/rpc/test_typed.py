@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bizchain.v1.party_service_pb2 import ListPartiesResponse
-from common.errors import Refused
+from common.errors import CommonReason, Refused
 from common.ledger.identity import PARTY
 from common.rpc.typed import Row, rows_in
 from common.rpc.verifier import Untrue
@@ -29,6 +29,15 @@ def test_a_true_page_is_believed_row_by_row() -> None:
     assert [row.parts for row in rows] == [(name,) for name in sorted(PARTIES)]
     assert {row.block.height for row in rows} == {books.ledger.final_height}
     assert isinstance(rows[0], Row)
+
+
+def test_a_page_of_before_what_was_seen_is_no_answer() -> None:
+    books = TwoChains().books
+    seen = books.ledger.final_height
+    assert rows_in(a_page(books), books.verifier(), PARTY, min_height=seen)
+    with pytest.raises(Refused) as caught:
+        rows_in(a_page(books), books.verifier(), PARTY, min_height=seen + 1)
+    assert caught.value.reason is CommonReason.STALE_ANSWER
 
 
 def test_a_row_that_is_left_out_cannot_be_noticed() -> None:

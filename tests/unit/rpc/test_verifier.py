@@ -19,7 +19,7 @@ from common.node.ports import Result
 from common.rpc.finals import FinalHeights
 from common.rpc.reads import LedgerReads
 from common.rpc.submissions import Submissions
-from common.rpc.verifier import Untrue, Verifier
+from common.rpc.verifier import Outcome, Untrue, Verifier
 from common.v1.ledger_service_pb2 import CertifiedHeader, Evidence, TransactionResult
 from common.v1.transaction_pb2 import SignedTransaction
 from tests.kit.certified import CertifiedLedger, certificate_of, shown
@@ -63,7 +63,7 @@ def spoiled(composed: Composed) -> Composed:
     return composed._replace(raw=envelope.SerializeToString())
 
 
-def test_a_body_refused_for_a_signature_that_is_not_the_clients_may_yet_take_effect() -> None:
+def test_a_body_refused_for_a_signature_that_is_not_the_clients_leaves_it_open() -> None:
     scene = Scene()
     paid = make_transaction(scene.chain.chain_id, "acme", pay("zeta", 20), 4)
     scene.chain.add(spoiled(paid))
@@ -106,7 +106,9 @@ def test_a_reason_that_is_for_good_is_believed_once_an_honest_node_gives_it() ->
 
 
 @pytest.mark.parametrize(
-    "reason", [CommonReason.SIGNER_UNKNOWN, CommonReason.VALID_UNTIL_TOO_FAR], ids=str
+    "reason",
+    [CommonReason.SIGNER_UNKNOWN, CommonReason.VALID_UNTIL_TOO_FAR, CommonReason.NOT_IN_WINDOW],
+    ids=str,
 )
 def test_a_reason_that_may_pass_is_given_by_a_quorum_and_is_no_refusal(reason: Reason) -> None:
     """Two honest nodes that are behind do not know a signer whom the third knows already."""
@@ -125,12 +127,19 @@ def test_a_reason_that_may_pass_is_given_by_a_quorum_and_is_no_refusal(reason: R
     }
 
 
+def test_a_second_use_of_an_id_that_a_block_refuses_is_no_last_word() -> None:
+    """Anybody can bring the very body with a spoiled signature while the first result stands."""
+    told = Outcome(bytes(32), CommonReason.REQUEST_ID_REUSED.number, "used", height=2)
+    assert not told.is_settled
+    assert not told._replace(height=0).leaves_it_open
+
+
 def test_a_signature_that_is_false_at_a_door_is_false_for_good() -> None:
     """The door judges the bytes that were sent; in a block anybody may have spoiled them."""
     scene = Scene()
     result = TransactionResult(code=CommonReason.BAD_SIGNATURE.number)
     told = scene.verifier.outcome(result, None, scene.paid.transaction_id)
-    assert not told.may_yet_take_effect
+    assert not told.leaves_it_open
 
 
 def test_an_honest_result_is_believed_with_its_block() -> None:
