@@ -329,7 +329,8 @@ class LedgerClient:
     async def transfer(self, transfer_id: bytes, *, min_height: int = 0) -> SeenTransfer:
         """The latest record of a transfer here. Raises `Refused(TRANSFER_UNKNOWN)`.
 
-        As it stands at `min_height` or later, and at what this client has seen or later.
+        Nodes are asked for it as it stands at `min_height` or later, and at what this client has
+        seen or later. One lying node can show an earlier record, of a time when it was not decided.
         """
         height = max(min_height, self.seen_height)
         request = pb.GetTransferRequest(transfer_id=transfer_id, min_height=height)
