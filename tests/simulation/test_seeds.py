@@ -9,47 +9,49 @@ import pytest
 from tests.simulation.seed import SeedFailed, simulate
 
 SEEDS = 200
-SEEDS_A_TEST = 20
+SEEDS_A_TEST = 40
 
 FLOORS = {
-    "acknowledged": 2_000,
-    "records RESERVED": 200,
-    "records COMMITTED": 120,
-    "records SETTLED": 120,
-    "records ABORTED": 10,
-    "records RELEASED": 40,
-    "tombstones ABORTED": 40,
-    "tombstones RELEASED": 3,
-    "deals X1 express": 20,
-    "deals X1 two-step": 10,
-    "deals X2 express": 60,
-    "deals X2 two-step": 40,
+    "acknowledged": 4_000,
+    "records RESERVED": 400,
+    "records COMMITTED": 240,
+    "records SETTLED": 240,
+    "records ABORTED": 20,
+    "records RELEASED": 80,
+    "tombstones ABORTED": 80,
+    "tombstones RELEASED": 6,
+    "deals X1 express": 40,
+    "deals X1 two-step": 20,
+    "deals X2 express": 120,
+    "deals X2 two-step": 80,
     "deals X6 express": 5,
-    "deals X6 two-step": 5,
-    "deals X7 express": 12,
+    "deals X6 two-step": 1,
+    "deals X7 express": 20,
     "deals X7 two-step": 12,
-    "exits": 2,
-    "deliveries": 2,
+    "exits": 1,
+    "deliveries": 1,
     "lots made of lots": 12,
-    "leaders elected": 60,
-    "crashes": 60,
-    "system crashes": 5,
-    "states made again": 5,
-    "clusters restarted": 2,
-    "partitions": 40,
-    "relay crashes": 8,
+    "leaders elected": 90,
+    "crashes": 120,
+    "system crashes": 8,
+    "states made again": 8,
+    "clusters restarted": 1,
+    "partitions": 80,
+    "relay crashes": 10,
     "journals lost": 2,
-    "holds": 40,
-    "listings": 15,
-    "purchases": 40,
+    "holds": 80,
+    "listings": 30,
+    "purchases": 80,
     "pots filled": 1,
-    "requests refused": 5,
-    "attacks of a relay": 200,
-    "attacks refused by a chain": 100,
-    "lies of a node": 100,
-    "lies seen through": 8,
+    "requests refused": 10,
+    "attacks of a relay": 400,
+    "attacks refused by a chain": 200,
+    "lies of a node": 200,
+    "lies seen through": 16,
 }
-"""What at least happens in the worlds of one test: an empty simulation proves nothing."""
+"""What at least happens in the worlds of one test: an empty simulation proves nothing.
+
+So far below what happens on average in a thousand worlds that chance alone does not get there."""
 
 
 @pytest.mark.slow
