@@ -284,7 +284,7 @@ SEEDS: Mapping[str, tuple[int, str]] = {
     "decide_by_half": (0, "computes another header|all is final"),
     "sign_again_after_a_restart": (0, "a peer shows a signature of this node"),
     "believe_a_torn_state": (41, "stopped|computes another header"),
-    "take_blocks_of_the_future": (6, "ms ahead"),
+    "take_blocks_of_the_future": (35, "ms ahead"),
     "drop_the_window": (0, "two outcomes|twice"),
     "believe_any_path": (3, "I1: transfer|without its secret"),
     "believe_any_certificate": (0, "has not ended in time"),
