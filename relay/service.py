@@ -230,9 +230,9 @@ class RelayService(RelayServiceServicer):
         found = await asyncio.gather(
             *(ledger.fetch((transfer_id,)) for ledger in self._driver.ledgers.values())
         )
-        rows = {answer.chain: row for answer in found for row in answer.rows}
-        if not rows and not all(answer.missing for answer in found):
+        if not all(answer.rows or answer.missing for answer in found):
             raise Refused(CommonReason.NOT_READY, "a chain could not be read; ask again")
+        rows = {answer.chain: row for answer in found for row in answer.rows}
         if not rows:
             raise Refused(
                 TransferReason.TRANSFER_UNKNOWN, f"nobody knows transfer {transfer_id.hex()}"

@@ -6,8 +6,8 @@ A transaction that is already under way is joined, one whose result is recorded 
 once that is final. Refusals at the door are cheap judgements of shape, signature and signer; what
 the rules say is decided when the block is applied, the same on every node.
 
-But for the signer, and a validity that is too long, a refusal of what is signed is for good: it
-follows from the bytes, or from final blocks.
+A refusal of what is signed is for good, as it follows from the bytes or from final blocks; but for
+an unknown signer, a validity that is too long, and what is too old to know.
 """
 
 from __future__ import annotations
@@ -174,16 +174,24 @@ class Door:
         self, batch: Batch, arrivals: Sequence[tuple[int, OpenTransaction, list[SignatureClaim]]]
     ) -> None:
         ledger = self._ledger
+        now_unix_ms = max(self._now_unix_ms(), ledger.header.time_unix_ms + 1)
         final_unix_ms = ledger.header_at(ledger.final_height).time_unix_ms
         context = ledger.context(ledger.applied_height + 1, final_unix_ms)
         for slot, arrival, _ in arrivals:
             try:
-                self._admit(context, batch, slot, arrival)
+                self._admit(context, now_unix_ms, batch, slot, arrival)
             except Refused as refused:
                 batch.refuse(slot, refused)
 
-    def _admit(self, context: Context, batch: Batch, slot: int, arrival: OpenTransaction) -> None:
-        """Queue, join or answer one transaction. Raises `Refused`."""
+    def _admit(
+        self, context: Context, now_unix_ms: int, batch: Batch, slot: int, arrival: OpenTransaction
+    ) -> None:
+        """Queue, join or answer one transaction. Raises `Refused`.
+
+        `context` is of the time of the newest final block. By its clock a node cannot say that what
+        is signed is expired: a block of a slower clock may have it. What nobody signed ends by the
+        clock: its refusal is no outcome, and a secret whose time is over comes into no block.
+        """
         transaction = arrival.transaction
         transition.admit(context, transaction)
         known = self._open.get(transaction.transaction_id)
@@ -196,7 +204,8 @@ class Door:
         if recorded is not None and recorded.body_hash == transaction.body_hash:
             self._answer(batch, slot, arrival, recorded)
             return
-        self._check_validity(context, transaction)
+        since_unix_ms = context.time_unix_ms if transaction.sender else now_unix_ms
+        window.check_validity(transaction.valid_until_unix_ms, since_unix_ms, now_unix_ms)
         if recorded is not None:
             self._refuse_reuse(transaction, recorded)
         transition.identify(context, transaction)
@@ -235,17 +244,6 @@ class Door:
             message = "the request id was used for another body"
             raise Refused(CommonReason.REQUEST_ID_REUSED, message)
 
-    def _check_validity(self, context: Context, transaction: Transaction) -> None:
-        """Refuse what no later block can have in time, and what is valid for too long.
-
-        By its clock a node cannot say that what is signed is expired: a block of a slower clock may
-        have it. What nobody signed ends by the clock: its refusal is no outcome, and a secret whose
-        time is over does not come into a block.
-        """
-        now_unix_ms = max(self._now_unix_ms(), self._ledger.header.time_unix_ms + 1)
-        since_unix_ms = context.time_unix_ms if transaction.sender else now_unix_ms
-        window.check_validity(transaction.valid_until_unix_ms, since_unix_ms, now_unix_ms)
-
     def _full(self, arrival: OpenTransaction) -> Refused | None:
         settings = self._settings
         if (
@@ -265,7 +263,8 @@ class Door:
         now_unix_ms = self._now_unix_ms()
         while self._queue and len(taken) < BLOCK_TRANSACTIONS_MAX:
             size = len(self._queue[0].raw)
-            if size + TRANSACTION_OVERHEAD_BYTES > room:
+            left = room - size - TRANSACTION_OVERHEAD_BYTES
+            if left < 0:
                 break
             opened = self._queue.popleft()
             self._queue_bytes -= size
@@ -273,7 +272,7 @@ class Door:
                 self._open.pop(opened.transaction.transaction_id, None)
                 opened.refuse(Refused(CommonReason.EXPIRED, "it waited here for too long"))
                 continue
-            room -= size + TRANSACTION_OVERHEAD_BYTES
+            room = left
             taken.append(opened)
         return taken
 

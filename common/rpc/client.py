@@ -93,6 +93,13 @@ class Block(NamedTuple):
     certified: pb.CertifiedHeader
 
 
+class Sent(NamedTuple):
+    """A recorded transaction: its outcome, and what it asked for, proven by its receipt."""
+
+    outcome: Outcome
+    body: TransactionBody
+
+
 class LedgerClient:
     """A client of one chain. Use as an asynchronous context, inside one event loop.
 
@@ -220,33 +227,21 @@ class LedgerClient:
 
         Raises `Refused(NOT_IN_WINDOW)` where the nodes have recorded none: not yet, or never.
         """
+        return (await self.sent(transaction_id)).outcome
 
-        def judge(answer: pb.GetTransactionResponse) -> Outcome:
-            outcome = self._verifier.outcome(answer.result, answer.block, transaction_id)
-            _require_recorded(outcome)
-            return outcome
+    async def sent(self, transaction_id: bytes) -> Sent:
+        """A recorded transaction, once it is final. Raises as `transaction`."""
 
-        request = pb.GetTransactionRequest(transaction_id=transaction_id)
-        return await self._asker.ask(
-            lambda node: node.ledger.GetTransaction(request, timeout=CALL_SECONDS),
-            judge,
-            doubted=True,
-        )
-
-    async def sent(self, transaction_id: bytes) -> TransactionBody:
-        """What a recorded transaction asked for, proven by its receipt. Raises as `transaction`."""
-
-        def judge(answer: pb.GetTransactionResponse) -> TransactionBody:
+        def judge(answer: pb.GetTransactionResponse) -> Sent:
             try:
                 raw = SignedTransaction.FromString(answer.transaction).body
                 body = TransactionBody.FromString(raw)
             except DecodeError:
                 raise Untrue(CommonReason.BAD_PROOF, "this is no transaction") from None
-            body_hash = body_digest(raw)
-            _require_recorded(
-                self._verifier.outcome(answer.result, answer.block, transaction_id, body_hash)
+            outcome = self._verifier.recorded(
+                answer.result, answer.block, transaction_id, body_digest(raw)
             )
-            return body
+            return Sent(outcome, body)
 
         request = pb.GetTransactionRequest(transaction_id=transaction_id)
         return await self._asker.ask(
@@ -379,8 +374,3 @@ class LedgerClient:
             valid_until_unix_ms=self._ports.now_unix_ms() + valid_ms,
             author=author,
         )
-
-
-def _require_recorded(outcome: Outcome) -> None:
-    if not outcome.is_recorded:
-        raise Untrue(CommonReason.BAD_PROOF, "no such result is ever recorded")

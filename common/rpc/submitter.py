@@ -210,11 +210,15 @@ class Submitter:
             for ticket in tickets:
                 _end(ticket, refused)
             return refused
-        undecided = [pair for pair in undecided if not _is_doubted(pair[0], node)]
-        if not undecided:
+        rest = [
+            (ticket, result)
+            for ticket, result in undecided
+            if node.node_id not in ticket.refusing and not ticket.outcome.done()
+        ]
+        if not rest:
             return None
-        self._put_back([ticket for ticket, _ in undecided])
-        told = [result for _, result in undecided]
+        self._put_back([ticket for ticket, _ in rest])
+        told = [result for _, result in rest]
         elsewhere = [one for one in told if reason_of(one.code) not in _SAME_NODE_LATER]
         why = (elsewhere or told)[0]
         return Refused(reason_of(why.code), why.message, leader_node_id=answer.leader_id)
@@ -231,15 +235,10 @@ class Submitter:
         outcome = self._verifier.outcome(
             result, blocks.get(result.height), composed.transaction_id, composed.body_hash
         )
-        reason = outcome.reason
         if outcome.height > 0:
             is_enough = outcome.is_settled or ticket.once
-        elif reason is None or reason.transient:
-            is_enough = False
-            ticket.refusing.pop(node.node_id, None)
         else:
-            ticket.refusing[node.node_id] = reason
-            is_enough = self._verifier.ends_a_wait(outcome, ticket.refusing)
+            is_enough = self._verifier.ends_a_wait(node.node_id, outcome, ticket.refusing)
         if not is_enough:
             return False
         if not ticket.outcome.done():

@@ -194,12 +194,11 @@ class TypedClient:
     async def _recorded(self, transaction_id: bytes, operation: bytes) -> Outcome | None:
         """The recorded outcome of this very operation. Raises REQUEST_ID_REUSED for another."""
         try:
-            earlier = await self.ledger.transaction(transaction_id)
+            earlier, body = await self.ledger.sent(transaction_id)
         except Refused as refused:
             if refused.reason is not CommonReason.NOT_IN_WINDOW:
                 raise
             return None
-        body = await self.ledger.sent(transaction_id)
         if body.operation != operation:
             message = f"the request id was used for another operation, at height {earlier.height}"
             raise Refused(CommonReason.REQUEST_ID_REUSED, message)

@@ -10,7 +10,7 @@ A node whose answer does not stand is `Untrue`: the answer is worth nothing, ano
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
@@ -85,15 +85,8 @@ class Outcome(NamedTuple):
         Its signer may join, its validity may come near, or it is too old to know. At a door the
         very bytes are judged that were sent; in a block anybody may have spoiled their signature.
         """
-        if self.height > 0 and self.reason in _OF_A_COPY:
-            return True
-        return self.reason in _MAY_PASS
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether this is proven to be the one result of its request id."""
-        no_result = self.reason in TAKES_NO_ID or self.reason is CommonReason.REQUEST_ID_REUSED
-        return self.height > 0 and not no_result
+        of_a_copy = self.height > 0 and self.reason in _OF_A_COPY
+        return of_a_copy or self.reason in _LEAVE_IT_OPEN
 
     @property
     def reason(self) -> Reason | None:
@@ -129,7 +122,7 @@ class Outcome(NamedTuple):
         )
 
 
-_MAY_PASS = frozenset(
+_LEAVE_IT_OPEN = frozenset(
     {
         CommonReason.SIGNER_UNKNOWN,
         CommonReason.VALID_UNTIL_TOO_FAR,
@@ -184,19 +177,23 @@ class Verifier:
     def believed_count(self) -> int:
         """So many nodes that one of them is honest, if as many as a quorum are."""
         assert self._genesis is not None, "the genesis is learned first"
-        node_set = self._genesis.node_set
-        return len(node_set.nodes) - node_set.quorum + 1
+        return len(self._genesis.node_set.nodes) - self.quorum + 1
 
-    def ends_a_wait(self, outcome: Outcome, said: Mapping[str, Reason]) -> bool:
-        """Whether a refusal at a door is the last word, by what each node has `said` at its door.
+    def ends_a_wait(self, node_id: str, outcome: Outcome, said: dict[str, Reason]) -> bool:
+        """Whether what a node says at its door is the last word on a transaction.
 
-        A reason that is for good needs one honest node. One that may pass is also what an honest
-        node says that is behind: a quorum has to refuse, and still it is open what becomes of it.
+        `said` is why which nodes refuse it, and is kept here. A reason that is for good needs one
+        honest node. One that leaves it open is also what an honest node says that is behind: a
+        quorum has to refuse, and still it is open.
         """
+        reason = outcome.reason
+        if reason is None or reason.transient:
+            said.pop(node_id, None)
+            return False
+        said[node_id] = reason
         if outcome.leaves_it_open:
             return len(said) >= self.quorum
-        same = sum(1 for reason in said.values() if reason is outcome.reason)
-        return same >= self.believed_count
+        return sum(1 for one in said.values() if one is reason) >= self.believed_count
 
     def learn_genesis(self, data: bytes) -> Genesis:
         """Take the genesis of the pinned chain id. Raises `Untrue` for any other."""
@@ -265,6 +262,24 @@ class Verifier:
             block,
             result.receipt,
         )
+
+    def recorded(
+        self,
+        result: TransactionResult,
+        block: CertifiedHeader | None,
+        transaction_id: bytes,
+        body_hash: bytes,
+    ) -> Outcome:
+        """The one result of a request id, of this body. Raises `Untrue`, as `outcome`.
+
+        Not every receipt under an id is its result: anybody can have a refusal written there.
+        """
+        outcome = self.outcome(result, block, transaction_id, body_hash)
+        reason = outcome.reason
+        used = outcome.height > 0 and reason not in TAKES_NO_ID
+        if not used or reason is CommonReason.REQUEST_ID_REUSED:
+            raise _untrue("no such result is ever recorded")
+        return outcome
 
     def entry(self, evidence: Evidence, key: bytes, min_height: int) -> tuple[bytes | None, Final]:
         """The value bytes of a state key, or None where it is proven absent. Raises `Untrue`.

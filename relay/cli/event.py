@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bizchain.client import BusinessClient
-from bizchain.contracts.logistics.queries import EVENTS_KEPT
+from bizchain.contracts.logistics.queries import kept_events
 from bizchain.contracts.logistics.types import GoodsEvent, Head, event_hash
 from bizchain.documents.check import read_file
 from bizchain.documents.epcis import read_epcis
@@ -129,7 +129,7 @@ async def _newest(books: BusinessClient, receipt_id: str) -> tuple[Head, set[byt
     for _ in range(TRIES_MAX):
         head = await books.goods_head(receipt_id)
         events = {row.value.number: row.value for row in await books.goods_events(receipt_id)}
-        if events.keys() >= set(range(max(1, head.count - EVENTS_KEPT + 1), head.count + 1)):
+        if events.keys() >= set(kept_events(head)):
             return head, {event.evidence_hash for event in events.values()}
     raise Refused(CommonReason.NOT_READY, f"a node leaves out events of receipt {receipt_id}")
 
@@ -155,18 +155,18 @@ class _Poster:
         None where it is there already, be it that the head had moved by this very event.
         """
         books = self._books.under(self._request_id(number))
-        for tries_left in reversed(range(TRIES_MAX)):
-            if seen.evidence_hash in self._known:
-                return None
+        for _ in range(TRIES_MAX - 1):
             try:
                 return await self._post_after(books, seen)
             except Refused as refused:
-                if refused.reason is not BusinessReason.EVENT_CHAIN_MOVED or not tries_left:
+                if refused.reason is not BusinessReason.EVENT_CHAIN_MOVED:
                     raise
-            self.head, self._known = await _newest(self._books, self.head.receipt_id)
-        raise AssertionError("the last try has ended otherwise")
+                self.head, self._known = await _newest(self._books, self.head.receipt_id)
+        return await self._post_after(books, seen)
 
-    async def _post_after(self, books: BusinessClient, seen: Seen) -> Outcome:
+    async def _post_after(self, books: BusinessClient, seen: Seen) -> Outcome | None:
+        if seen.evidence_hash in self._known:
+            return None
         event = GoodsEvent(
             self.head.receipt_id,
             self.head.count + 1,

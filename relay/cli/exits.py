@@ -69,8 +69,8 @@ def exit_of(refused: Refused) -> Exit:
 
 def advice_on(refused: Refused) -> str:
     """What to do next, in one sentence; empty where the message says all."""
-    refusal = refused.metadata.get("refusal")  # of a transaction that may yet take effect
-    reason = CommonReason[refusal] if refusal else refused.reason
+    refusal = refused.metadata.get("refusal", "")  # which leaves open what becomes of it
+    reason = CommonReason.__members__.get(refusal, refused.reason)
     if reason in _ADVICE:
         return _ADVICE[reason]
     return "The same command may succeed later." if reason.transient else ""

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECONDS_MAX = 20
 NOWHERE = "127.0.0.1:1"
+UNHEARD_CODE = 65_000
 
 
 class Tally(TypedClient):
@@ -87,8 +88,8 @@ async def put_in(node: Node, composed: Composed) -> tuple[int, int]:
                         return height, leaf.position
 
 
-def showing(node: Node, place: tuple[int, int]) -> Lie:
-    """Answer `GetTransaction` with this receipt, truly proven."""
+def showing(node: Node, composed: Composed, place: tuple[int, int]) -> Lie:
+    """Answer `GetTransaction` with this transaction and its receipt, truly proven."""
 
     def lie(answer: Any) -> None:
         height, position = place
@@ -104,12 +105,13 @@ def showing(node: Node, place: tuple[int, int]) -> Lie:
         )
         answer.result.CopyFrom(result)
         answer.block.CopyFrom(proofs.certified(height))
+        answer.transaction = composed.raw
 
     return lie
 
 
-def unheard_of(answer: Any) -> None:
-    raise Refused(CommonReason.NOT_IN_WINDOW, f"no result is recorded here{answer and ''}")
+def unheard_of(_: Any) -> None:
+    raise Refused(CommonReason.NOT_IN_WINDOW, "no result is recorded here")
 
 
 # --- by a transaction's id ------------------------------------------------------------------------
@@ -131,7 +133,7 @@ async def test_a_receipt_that_a_leader_forged_under_an_id_is_not_its_result(
             done = await bank.send(true)
             place = await put_in(leader_of(cluster), forged)
     assert done.took_effect
-    lie = showing(leader_of(cluster), place)
+    lie = showing(leader_of(cluster), forged, place)
     async with (
         lying(cluster, "GetTransaction", lie) as (liar, network),
         cluster.client("bank", network) as fresh,
@@ -180,21 +182,17 @@ async def test_one_liar_does_not_say_what_a_request_id_was_used_for(
     cluster: ServedCluster, asked: int
 ) -> None:
     request_id = asked.to_bytes(16, "big")
-    answers = 0
     async with cluster.client("bank") as bank:
         first = await Tally(bank).give(request_id, 5)
         other = signed(bank.chain_id, request_id, 7_000, 60_000, "bank")
 
     def lie(answer: Any) -> None:
-        nonlocal answers
-        answers += 1
-        if answers > 1:  # the first is asked for the outcome alone
-            answer.result.Clear()
-            answer.result.code = CommonReason.EXPIRED.number
-            answer.transaction = other.raw
+        answer.result.Clear()
+        answer.result.code = CommonReason.EXPIRED.number
+        answer.transaction = other.raw
 
     async with (
-        lying(cluster, "GetTransaction", lie) as (_, network),
+        lying(cluster, "GetTransaction", lie) as (liar, network),
         cluster.client("bank", network) as fresh,
     ):
         again = Tally(fresh).give(request_id, asked)
@@ -204,7 +202,7 @@ async def test_one_liar_does_not_say_what_a_request_id_was_used_for(
             with pytest.raises(Refused) as caught:
                 await again
             assert caught.value.reason is CommonReason.REQUEST_ID_REUSED
-    assert answers > 1
+        assert liar.lies > 0
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["soon", "after the window"])
@@ -308,3 +306,26 @@ async def test_one_transaction_that_is_put_off_does_not_hold_the_others(
         monkeypatch.setattr(node, "_batch", batch)
         outcomes = await fresh.send_many([put_off, other], seconds=SECONDS_MAX)
         assert [outcome.took_effect for outcome in outcomes] == [True, True]
+
+
+async def test_a_reason_nobody_knows_of_what_nobody_waits_for_harms_no_client(
+    cluster: ServedCluster,
+) -> None:
+    given_up: asyncio.Future[Outcome]
+
+    def strange(answer: Any) -> None:
+        given_up.cancel()
+        for result in answer.results:
+            result.Clear()
+            result.code = UNHEARD_CODE
+        del answer.blocks[:]
+
+    async with (
+        lying(cluster, "Submit", strange) as (liar, network),
+        cluster.client("bank", network) as fresh,
+    ):
+        await fresh.genesis()
+        given_up = fresh.begin(fresh.prepare(deposit("acme", 1)))
+        await asyncio.wait([given_up], timeout=SECONDS_MAX)
+        assert (await fresh.submit(deposit("acme", 2))).took_effect
+        assert liar.lies > 0

@@ -70,7 +70,7 @@ async def test_a_party_reads_its_own_rows_and_results_and_no_other_does(
         found = await acme.get(ACCOUNT, key, min_height=paid.height)
         assert found.value is not None
         assert (await acme.transaction(paid.transaction_id)).height == paid.height
-        assert (await acme.sent(paid.transaction_id)).sender == "acme"
+        assert (await acme.sent(paid.transaction_id)).body.sender == "acme"
         stranger = AUTHORITY.issue(PeerKind.CLIENT, "nobody-here")
         async with client(cluster, "zeta") as zeta, client(cluster, "acme", stranger) as other:
             for reader in (zeta, other):

@@ -242,6 +242,17 @@ def let_it_lie(patch: Patch) -> None:
     patch.setattr(transfers, "_late", lambda *_: Judgement(Stage.EXPIRY))
 
 
+def lapse_unasked(patch: Patch) -> None:
+    """A relay takes what it has not seen for what no chain has met."""
+    late = transfers._late
+
+    def hasty(transfer: Any, policy: Any) -> Judgement:
+        nothing_seen = transfer.follower is None and transfer.decider is None
+        return Judgement(Stage.ENDED) if nothing_seen else late(transfer, policy)
+
+    patch.setattr(transfers, "_late", hasty)
+
+
 def carry_no_messages(patch: Patch) -> None:
     """A relay brings proofs and forgets the messages."""
     patch.setattr(Lane, "due_messages", lambda *_: [])
@@ -273,6 +284,7 @@ MUTANTS: Mapping[str, Callable[[Patch], None]] = {
         tell_the_follower,
         reveal_late,
         let_it_lie,
+        lapse_unasked,
         carry_no_messages,
     )
 }
@@ -301,6 +313,7 @@ SEEDS: Mapping[str, tuple[int, str]] = {
     "tell_the_follower": (0, "sends a secret to the follower"),
     "reveal_late": (0, "too near the deadline"),
     "let_it_lie": (0, "has not ended in time"),
+    "lapse_unasked": (40, "lapsed, and it is committed"),
     "carry_no_messages": (0, "has not ended in time"),
 }
 """By mutant: a world that finds it out, and a pattern of the finding."""

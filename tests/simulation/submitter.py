@@ -90,14 +90,8 @@ class Submitter:
         self, node: str, submission: _Submission, slot: int, outcome: Outcome
     ) -> bool:
         """One node's word at its door ends nothing, however often it is heard."""
-        if outcome.height or outcome.reason is None:
-            return False
         said = submission.refusing.setdefault(slot, {})
-        if outcome.reason.transient:
-            said.pop(node, None)
-            return False
-        said[node] = outcome.reason
-        return self._verifier.ends_a_wait(outcome, said)
+        return not outcome.height and self._verifier.ends_a_wait(node, outcome, said)
 
     def _again(self, submission: _Submission, hint: str) -> None:
         self.remote.move_on(hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bizchain.contracts.logistics.keys import GOODS_EVENT, HANDOVER, HEAD, SSCC, event_key
-from bizchain.contracts.logistics.queries import EVENTS_KEPT, origin_in
+from bizchain.contracts.logistics.queries import kept_events, origin_in
 from bizchain.contracts.logistics.types import (
     HandoverState,
     Head,
@@ -27,7 +27,7 @@ def heads_are_reachable(state: Reader) -> Sequence[Violation]:
         for key, head in state.scan(HEAD)
         for fault in _faults(state, key, head)
     ]
-    kept = sum(min(head.count, EVENTS_KEPT) for head in heads.values())
+    kept = sum(len(kept_events(head)) for head in heads.values())
     found = sum(1 for _ in state.scan(GOODS_EVENT))
     if found != kept:
         broken.append(Violation("B14", f"{found} events are kept, {kept} belong to heads"))
@@ -39,9 +39,9 @@ def _faults(state: Reader, key: bytes, head: Head) -> Iterator[str]:
     if receipt is None or key != HEAD.key(head.receipt_id):
         yield "there is no such receipt"
         return
-    first = max(1, head.count - EVENTS_KEPT + 1)
-    before = origin_hash(origin_in(state, receipt)) if first == 1 else None
-    for number in range(first, head.count + 1):
+    numbers = kept_events(head)
+    before = origin_hash(origin_in(state, receipt)) if numbers.start == 1 else None
+    for number in numbers:
         event = state.get(GOODS_EVENT, event_key(head.receipt_id, number))
         if event is None or (event.receipt_id, event.number) != (head.receipt_id, number):
             yield f"event {number} is missing"

@@ -59,6 +59,7 @@ __all__ = [
     "is_immobilised",
     "is_overdue",
     "is_overtaken",
+    "kept_events",
     "limits_in_force",
     "open_case_of",
     "origin_in",
@@ -219,15 +220,19 @@ def first_head(receipt: Receipt, carved: int = 0) -> Head:
     )
 
 
+def kept_events(head: Head) -> range:
+    """The numbers of the newest events, which stay in the state."""
+    return range(max(1, head.count - EVENTS_KEPT + 1), head.count + 1)
+
+
 def is_overtaken(state: Reader, receipt: Receipt, head: Head, named_hash: bytes) -> bool:
     """Whether a hash is that of an event which is known here and no longer the newest."""
-    first = max(1, head.count - EVENTS_KEPT + 1)
+    numbers = kept_events(head)
     events = [
-        state.get(GOODS_EVENT, event_key(receipt.receipt_id, number))
-        for number in range(first, head.count)
+        state.get(GOODS_EVENT, event_key(receipt.receipt_id, number)) for number in numbers[:-1]
     ]
     known = [event_hash(event) for event in events if event is not None]
-    if first == 1 and head.count:
+    if 1 in numbers:
         known.append(origin_hash(origin_in(state, receipt)))
     return named_hash in known
 

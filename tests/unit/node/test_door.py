@@ -10,7 +10,7 @@ import pytest
 
 from bizchain.v1.operation_pb2 import Operation
 from common.errors import CommonReason
-from common.ledger.block import BLOCK_TRANSACTIONS_MAX, Block
+from common.ledger.block import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, Block
 from common.ledger.chain import Rule
 from common.ledger.compose import compose
 from common.node.ports import SUBMITTED_MAX
@@ -269,44 +269,42 @@ def test_a_follower_that_is_behind_calls_nothing_expired() -> None:
     assert told.reason is CommonReason.NOT_LEADER
 
 
-def test_what_nobody_signed_ends_by_the_clock_and_comes_into_no_block(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """It may carry a secret, which is not to be seen once its time is over."""
+@pytest.fixture
+def takes_unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the chain take an operation that nobody signs."""
     unsigned = Rule(ImportHeader, lambda *_: None, lambda *_: None, signed=False)
     rules = {**tally.CHAIN.rules, "import_header": unsigned}
     monkeypatch.setattr(tally, "CHAIN", replace(tally.CHAIN, rules=rules))
-    solo = leading()
-    finish(solo)
-    solo.now += 60_000
-    over = compose(
+
+
+def unsigned(solo: Solo, valid_until_unix_ms: int) -> bytes:
+    return compose(
         solo.chain_id,
         Operation(import_header=ImportHeader()),
         request_id=bytes(16),
-        valid_until_unix_ms=solo.now - 1,
-    )
-    [told] = solo.submit(over.raw)
+        valid_until_unix_ms=valid_until_unix_ms,
+    ).raw
+
+
+@pytest.mark.usefixtures("takes_unsigned")
+def test_what_nobody_signed_ends_by_the_clock_and_comes_into_no_block() -> None:
+    """It may carry a secret, which is not to be seen once its time is over."""
+    solo = leading()
+    finish(solo)
+    solo.now += 60_000
+    [told] = solo.submit(unsigned(solo, solo.now - 1))
     assert (told.reason, told.height) == (CommonReason.EXPIRED, 0)
     assert solo.node.queued == 0
 
 
-def test_what_nobody_signed_does_not_come_into_a_block_when_it_has_waited_for_too_long(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    unsigned = Rule(ImportHeader, lambda *_: None, lambda *_: None, signed=False)
-    rules = {**tally.CHAIN.rules, "import_header": unsigned}
-    monkeypatch.setattr(tally, "CHAIN", replace(tally.CHAIN, rules=rules))
+@pytest.mark.usefixtures("takes_unsigned")
+def test_what_nobody_signed_does_not_come_into_a_block_when_it_has_waited_for_too_long() -> None:
     solo = leading()
     finish(solo)
     for number in range(solo.settings.blocks_in_flight_max):
         solo.submit(solo.transaction(number))
-    waiting = compose(
-        solo.chain_id,
-        Operation(import_header=ImportHeader()),
-        request_id=bytes(16),
-        valid_until_unix_ms=solo.now + 1_000,
-    )
-    results = solo.submit(waiting.raw)
+    waiting = unsigned(solo, solo.now + 1_000)
+    results = solo.submit(waiting)
     signed = solo.submit(solo.transaction(77))
     assert results == signed == []
     solo.now += 60_000
@@ -314,7 +312,7 @@ def test_what_nobody_signed_does_not_come_into_a_block_when_it_has_waited_for_to
     assert [(told.reason, told.height) for told in results] == [(CommonReason.EXPIRED, 0)]
     assert [told.reason for told in signed] == [None]
     written = solo.log.entries(1, solo.log.last_index + 1, 1 << 22)
-    assert not any(waiting.raw in entry.data for entry in written)
+    assert not any(waiting in entry.data for entry in written)
 
 
 def test_a_forged_transaction_does_not_take_the_request_id_of_a_true_one() -> None:
@@ -351,6 +349,23 @@ def test_a_block_has_a_bounded_number_of_transactions() -> None:
     finish(solo)
     sizes = [len(solo.node.ledger.leaves_at(height)) for height in (2, 3, 4)]
     assert sizes == [2, 1, BLOCK_TRANSACTIONS_MAX - 1]
+
+
+def test_a_block_has_a_bounded_number_of_bytes() -> None:
+    solo = leading()
+    long_name = "a" * 60_000
+    count = BLOCK_BYTES_MAX // len(long_name) + 2
+    raws = [solo.transaction(number, tally.deposit(long_name, 0)) for number in range(count + 2)]
+    solo.submit(raws[0])
+    solo.submit(raws[1])
+    solo.submit(*raws[2:])
+    finish(solo)
+    written = solo.log.entries(1, solo.log.last_index + 1, 1 << 30)
+    assert all(len(entry.data) <= BLOCK_BYTES_MAX for entry in written)
+    sizes = [len(solo.node.ledger.leaves_at(height)) for height in (2, 3, 4, 5)]
+    assert sizes[:2] == [1, 1]
+    assert sum(sizes[2:]) == count
+    assert sizes[3] > 0
 
 
 def test_too_many_at_once_and_a_full_queue_are_refused() -> None:

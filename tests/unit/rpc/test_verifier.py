@@ -94,12 +94,10 @@ def test_a_reason_that_is_for_good_is_believed_once_an_honest_node_gives_it() ->
     scene = Scene()
     result = TransactionResult(code=CommonReason.EXPIRED.number)
     expired = scene.verifier.outcome(result, None, scene.paid.transaction_id)
-    said: dict[str, Reason] = {"a": CommonReason.EXPIRED}
-    assert not scene.verifier.ends_a_wait(expired, said)
-    said |= {"b": CommonReason.SIGNER_UNKNOWN, "c": CommonReason.MALFORMED}
-    assert not scene.verifier.ends_a_wait(expired, said), "one of the three gives this reason"
-    said["d"] = CommonReason.EXPIRED
-    assert scene.verifier.ends_a_wait(expired, said)
+    said: dict[str, Reason] = {"b": CommonReason.SIGNER_UNKNOWN, "c": CommonReason.MALFORMED}
+    assert not scene.verifier.ends_a_wait("a", expired, said), "one of three gives this reason"
+    assert not scene.verifier.ends_a_wait("a", expired, said), "however often it does"
+    assert scene.verifier.ends_a_wait("d", expired, said)
     with pytest.raises(Refused) as caught:
         expired.require_success()
     assert caught.value.reason is CommonReason.EXPIRED
@@ -116,8 +114,9 @@ def test_a_reason_that_may_pass_is_given_by_a_quorum_and_is_no_refusal(reason: R
     told = scene.verifier.outcome(
         TransactionResult(code=reason.number), None, scene.paid.transaction_id
     )
-    assert not scene.verifier.ends_a_wait(told, {"a": reason, "b": reason})
-    assert scene.verifier.ends_a_wait(told, {"a": reason, "b": reason, "c": reason})
+    said: dict[str, Reason] = {}
+    ends = [scene.verifier.ends_a_wait(node_id, told, said) for node_id in "abc"]
+    assert ends == [False, False, True]
     with pytest.raises(Refused) as caught:
         told.require_success()
     assert caught.value.reason is CommonReason.OUTCOME_UNKNOWN
@@ -125,6 +124,15 @@ def test_a_reason_that_may_pass_is_given_by_a_quorum_and_is_no_refusal(reason: R
         "refusal": reason.name,
         "transaction_id": scene.paid.transaction_id.hex(),
     }
+
+
+def test_a_node_that_would_take_it_now_refuses_no_longer() -> None:
+    scene = Scene()
+    said: dict[str, Reason] = {"a": CommonReason.SIGNER_UNKNOWN}
+    result = TransactionResult(code=CommonReason.NOT_LEADER.number)
+    told = scene.verifier.outcome(result, None, scene.paid.transaction_id)
+    assert not scene.verifier.ends_a_wait("a", told, said)
+    assert said == {}
 
 
 def test_a_second_use_of_an_id_that_a_block_refuses_is_no_last_word() -> None:
